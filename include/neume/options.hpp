@@ -1,0 +1,28 @@
+#pragma once
+// One description of every option. An options struct has a member template
+//
+//     template <class Visitor> void describe(Visitor&& visit) {
+//       visit.number("layers", layers, {1, 16}, "number of layers L");
+//       visit.choice("scale", scale, kScalingNames, "how modalities are scaled");
+//     }
+//
+// and the command line, the TOML reader, the saved configuration and the validation all walk it.
+
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <string_view>
+
+namespace neume {
+
+/// The closed interval of values that a number may take.
+struct Range {
+  double min = 0.0;
+  double max = std::numeric_limits<double>::infinity();
+};
+
+/// Names of an enumeration's values, in their order, starting at 0.
+template <std::size_t Count>
+using ChoiceNames = std::array<std::string_view, Count>;
+
+}  // namespace neume

@@ -1,0 +1,47 @@
+#pragma once
+// Files: whole-file atomic writes, read-only memory maps, content fingerprints.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+
+namespace neume::base {
+
+using Path = std::filesystem::path;
+
+/// Calls write(temporary path) and then puts the temporary file in place of `target`: synced to disk and renamed, so
+/// that a reader sees the old file or the whole new one. Parent folders are made. On any failure the temporary file is
+/// removed, the old file stays, and the exception goes on. Throws DataError where the folder cannot be written.
+void write_atomically(const Path& target, const std::function<void(const Path& temporary)>& write);
+
+/// Writes `content` to `target` atomically.
+void write_file(const Path& target, const std::string& content);
+
+/// The whole file as bytes. Throws DataError where it cannot be read.
+std::string read_file(const Path& path);
+
+/// A read-only memory map of a whole file.
+class MappedFile {
+ public:
+  /// Throws DataError where the file is missing or cannot be mapped. An empty file gives an empty span.
+  explicit MappedFile(const Path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+  MappedFile(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// 64-bit content hash (XXH3), as 16 hex digits.
+std::string fingerprint(std::span<const std::byte> bytes);
+std::string fingerprint_of_file(const Path& path);
+
+}  // namespace neume::base

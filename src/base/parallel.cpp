@@ -1,0 +1,51 @@
+#include "base/parallel.hpp"
+
+#include <omp.h>
+#include <sched.h>
+
+#include <atomic>
+#include <exception>
+#include <mutex>
+
+namespace neume::base {
+
+namespace {
+std::atomic<std::size_t> requested_threads{0};
+}
+
+std::size_t available_cores() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
+  return static_cast<std::size_t>(CPU_COUNT(&mask));
+}
+
+void set_num_threads(std::size_t count) {
+  requested_threads = count;
+  omp_set_num_threads(static_cast<int>(num_threads()));
+}
+
+std::size_t num_threads() {
+  if (requested_threads != 0) return requested_threads;
+  return static_cast<std::size_t>(omp_get_max_threads());
+}
+
+void parallel_for(std::size_t count, const std::function<void(std::size_t)>& work) {
+  std::exception_ptr first_failure;
+  std::mutex failure_mutex;
+  std::atomic<bool> failed{false};
+#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast<int>(num_threads())) if (count > 1)
+  for (std::size_t i = 0; i < count; ++i) {
+    if (failed) continue;
+    try {
+      work(i);
+    } catch (...) {
+      const std::lock_guard lock(failure_mutex);
+      if (!first_failure) first_failure = std::current_exception();
+      failed = true;
+    }
+  }
+  if (first_failure) std::rethrow_exception(first_failure);
+}
+
+}  // namespace neume::base

@@ -1,0 +1,65 @@
+#pragma once
+// Listening logs: who met which item, when, and whether it was liked.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <neume/options.hpp>
+
+#include "data/id_index.hpp"
+
+namespace neume::data {
+
+enum class OnUnknownItem { error, skip };
+inline constexpr ChoiceNames<2> kOnUnknownItemNames{"error", "skip"};
+
+/// How the columns of a log are called. `label` is any SQL expression over its columns.
+struct InteractionOptions {
+  std::string user_column = "user_id";
+  std::string item_column = "item_id";
+  std::string timestamp_column;  ///< empty: `timestamp` if the table has it, else no time
+  std::string label;             ///< empty: `label` if the table has it, else every row is a positive
+  OnUnknownItem on_unknown_item = OnUnknownItem::error;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.text("user-column", user_column, "column of the user id");
+    visit.text("item-column", item_column, "column of the item id");
+    visit.text("timestamp-column", timestamp_column, "column of the time (number, date or timestamp); default: timestamp if there is one");
+    visit.text("label", label, "SQL expression that is true for a positive, e.g. \"rating >= 4\"; default: label if there is one");
+    visit.choice("on-unknown-item", on_unknown_item, kOnUnknownItemNames, "what to do with a row whose item has no semantic ID row");
+  }
+};
+
+/// Rows of a log in file order, ids replaced by dense rows.
+struct Interactions {
+  std::vector<std::uint32_t> users;       ///< row in the user index
+  std::vector<std::uint32_t> items;       ///< row in the item index
+  std::vector<std::int64_t> timestamps;   ///< empty where the log has no time; otherwise one a row, in microseconds for dates
+  std::vector<std::uint8_t> labels;       ///< empty where the log has no labels; otherwise 0 or 1
+  std::size_t num_skipped = 0;            ///< rows left out because their item is unknown
+
+  std::size_t size() const { return users.size(); }
+  bool has_time() const { return !timestamps.empty(); }
+  bool has_labels() const { return !labels.empty(); }
+};
+
+/// Reads a log (Parquet, CSV, TSV, JSON; globs allowed). New users are added to `users`. Throws DataError for a missing
+/// file or column, a null id, time or label (with its row), a label expression that is not boolean or 0/1 or does not
+/// parse, an unknown item (with its row and id, unless skipped), an empty table, a table of which nothing is left.
+Interactions read_interactions(const std::string& source, const IdIndex& items, IdIndex& users,
+                               const InteractionOptions& options);
+
+/// A label a catalogue item, for judging semantic IDs.
+struct ItemLabels {
+  static constexpr std::uint32_t kNone = 0xFFFFFFFF;
+  std::vector<std::string> names;      ///< distinct labels, in order of first appearance
+  std::vector<std::uint32_t> of_item;  ///< index into names, or kNone where the table has no row or a null label
+};
+
+/// Reads SOURCE = `file:EXPRESSION` (a column or any SQL expression over the table's columns, cast to text).
+ItemLabels read_item_labels(const std::string& source, const IdIndex& items, const std::string& item_column = "item_id");
+
+}  // namespace neume::data
