@@ -3,7 +3,11 @@
 //
 //     template <class Visitor> void describe(Visitor&& visit) {
 //       visit.number("layers", layers, {1, 16}, "number of layers L");
+//       visit.list("codes", codes, {1, 65535}, "codes per layer");
 //       visit.choice("scale", scale, kScalingNames, "how modalities are scaled");
+//       visit.text("label", label, "SQL expression");
+//       visit.texts("families", families, "code families to use");
+//       visit.flag("permute-items", permute_items, "the permutation control");
 //     }
 //
 // and the command line, the TOML reader, the saved configuration and the validation all walk it.

@@ -20,9 +20,9 @@ inline constexpr Code kNoCode = std::numeric_limits<Code>::max();
 
 /// The codes of all items in one family.
 struct CodeFamily {
-  std::string name;                       ///< modality name, or "joint"
+  std::string name;                         ///< modality name, or "joint"
   std::vector<std::size_t> codebook_sizes;  ///< k of each layer; its length is L
-  std::vector<Code> codes;                ///< N x L, row-major
+  std::vector<Code> codes;                  ///< N x L, row-major
 
   std::size_t num_layers() const { return codebook_sizes.size(); }
   std::size_t num_items() const { return num_layers() == 0 ? 0 : codes.size() / num_layers(); }

@@ -24,6 +24,8 @@ void* allocate_zeroed(std::size_t size_bytes) {
   return memory;
 }
 
-void free_aligned(void* memory) { std::free(memory); }
+void free_aligned(void* memory) {
+  std::free(memory);
+}
 
 }  // namespace neume::base

@@ -30,7 +30,9 @@ void sync_to_disk(const Path& path) {
   if (status != 0) fail(path, "sync");
 }
 
-Path folder_of(const Path& target) { return target.has_parent_path() ? target.parent_path() : Path("."); }
+Path folder_of(const Path& target) {
+  return target.has_parent_path() ? target.parent_path() : Path(".");
+}
 
 }  // namespace
 
@@ -103,6 +105,8 @@ std::string fingerprint(std::span<const std::byte> bytes) {
   return fmt::format("{:016x}", XXH3_64bits(bytes.data(), bytes.size()));
 }
 
-std::string fingerprint_of_file(const Path& path) { return fingerprint(MappedFile(path).bytes()); }
+std::string fingerprint_of_file(const Path& path) {
+  return fingerprint(MappedFile(path).bytes());
+}
 
 }  // namespace neume::base

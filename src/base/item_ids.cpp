@@ -16,7 +16,9 @@ std::size_t ItemIds::size() const {
   return std::visit([](const auto& ids) { return ids.size(); }, ids_);
 }
 
-std::string ItemIds::name(std::size_t row) const { return is_text() ? texts()[row] : std::to_string(integers()[row]); }
+std::string ItemIds::name(std::size_t row) const {
+  return is_text() ? texts()[row] : std::to_string(integers()[row]);
+}
 
 const CodeFamily* SemanticIds::find(const std::string& family) const {
   const auto found = std::find_if(families.begin(), families.end(), [&](const auto& f) { return f.name == family; });

@@ -8,7 +8,9 @@
 
 namespace neume {
 
-void Matrix::Free::operator()(float* p) const { base::free_aligned(p); }
+void Matrix::Free::operator()(float* p) const {
+  base::free_aligned(p);
+}
 
 Matrix::Matrix(std::size_t rows, std::size_t cols)
     : data_(static_cast<float*>(base::allocate_zeroed(rows * cols * sizeof(float)))), rows_(rows), cols_(cols) {}

@@ -19,6 +19,8 @@ std::size_t num_threads();
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& work);
 
 /// Number of chunks of `chunk` rows (the last may be shorter) that cover `rows`.
-inline std::size_t num_chunks(std::size_t rows, std::size_t chunk) { return (rows + chunk - 1) / chunk; }
+inline std::size_t num_chunks(std::size_t rows, std::size_t chunk) {
+  return (rows + chunk - 1) / chunk;
+}
 
 }  // namespace neume::base

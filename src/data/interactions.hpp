@@ -27,19 +27,23 @@ struct InteractionOptions {
   void describe(Visitor&& visit) {
     visit.text("user-column", user_column, "column of the user id");
     visit.text("item-column", item_column, "column of the item id");
-    visit.text("timestamp-column", timestamp_column, "column of the time (number, date or timestamp); default: timestamp if there is one");
-    visit.text("label", label, "SQL expression that is true for a positive, e.g. \"rating >= 4\"; default: label if there is one");
-    visit.choice("on-unknown-item", on_unknown_item, kOnUnknownItemNames, "what to do with a row whose item has no semantic ID row");
+    visit.text("timestamp-column", timestamp_column,
+               "column of the time (number, date or timestamp); default: timestamp if there is one");
+    visit.text("label", label,
+               "SQL expression that is true for a positive, e.g. \"rating >= 4\"; default: label if there is one");
+    visit.choice("on-unknown-item", on_unknown_item, kOnUnknownItemNames,
+                 "what to do with a row whose item has no semantic ID row");
   }
 };
 
 /// Rows of a log in file order, ids replaced by dense rows.
 struct Interactions {
-  std::vector<std::uint32_t> users;       ///< row in the user index
-  std::vector<std::uint32_t> items;       ///< row in the item index
-  std::vector<std::int64_t> timestamps;   ///< empty where the log has no time; otherwise one a row, in microseconds for dates
-  std::vector<std::uint8_t> labels;       ///< empty where the log has no labels; otherwise 0 or 1
-  std::size_t num_skipped = 0;            ///< rows left out because their item is unknown
+  std::vector<std::uint32_t> users;  ///< row in the user index
+  std::vector<std::uint32_t> items;  ///< row in the item index
+  std::vector<std::int64_t>
+      timestamps;  ///< empty where the log has no time; otherwise one a row, in microseconds for dates
+  std::vector<std::uint8_t> labels;  ///< empty where the log has no labels; otherwise 0 or 1
+  std::size_t num_skipped = 0;       ///< rows left out because their item is unknown
 
   std::size_t size() const { return users.size(); }
   bool has_time() const { return !timestamps.empty(); }
@@ -60,6 +64,7 @@ struct ItemLabels {
 };
 
 /// Reads SOURCE = `file:EXPRESSION` (a column or any SQL expression over the table's columns, cast to text).
-ItemLabels read_item_labels(const std::string& source, const IdIndex& items, const std::string& item_column = "item_id");
+ItemLabels read_item_labels(const std::string& source, const IdIndex& items,
+                            const std::string& item_column = "item_id");
 
 }  // namespace neume::data

@@ -2,7 +2,6 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
-
 #include <neume/error.hpp>
 
 namespace neume::kernels {
@@ -10,9 +9,9 @@ namespace neume::kernels {
 void matmul(const MatmulShape& shape, Factor<float> a, Factor<float> b, Product<float> c) {
   if (shape.m == 0 || shape.n == 0) return;
   const auto dim = [](std::size_t x) { return static_cast<dnnl_dim_t>(x); };
-  const auto status = dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', dim(shape.m), dim(shape.n),
-                                 dim(shape.k), 1.0f, a.data, dim(a.stride), b.data, dim(b.stride), c.beta, c.data,
-                                 dim(c.stride));
+  const auto status =
+      dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', dim(shape.m), dim(shape.n), dim(shape.k), 1.0f,
+                 a.data, dim(a.stride), b.data, dim(b.stride), c.beta, c.data, dim(c.stride));
   if (status != dnnl_success) throw InternalError("dnnl_sgemm refused its arguments");
 }
 

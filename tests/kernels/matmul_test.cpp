@@ -30,7 +30,8 @@ TEST(Matmul, AgreesWithDoubleLoopForAllTransposes) {
       std::vector<float> c(37 * 19, 1.0f);
       std::vector<double> expected(37 * 19, 1.0);
       matmul(shape, {a.data(), ta ? 37u : 53u, ta}, {b.data(), tb ? 53u : 19u, tb}, Product<float>{c.data(), 19, 1.0f});
-      matmul(shape, {a64.data(), ta ? 37u : 53u, ta}, {b64.data(), tb ? 53u : 19u, tb}, Product<double>{expected.data(), 19, 1.0});
+      matmul(shape, {a64.data(), ta ? 37u : 53u, ta}, {b64.data(), tb ? 53u : 19u, tb},
+             Product<double>{expected.data(), 19, 1.0});
       // 53 products of unit normals: 1e-5 is fifty times the rounding error of such a sum.
       for (std::size_t i = 0; i < c.size(); ++i) EXPECT_NEAR(c[i], expected[i], 1e-5 * 10);
     }
@@ -54,7 +55,8 @@ TEST(Matmul, ElementDependsOnItsRowAndColumnAlone) {
       matmul(shape, {moved.data(), depth}, {b.data(), depth, true}, Product<float>{shuffled.data(), width});
       for (std::size_t i = 0; i < rows; ++i) {
         for (std::size_t j = 0; j < width; ++j)
-          ASSERT_EQ(all[i * width + j], shuffled[(i + shift) % rows * width + j]) << depth << " " << width << " " << i << " " << j;
+          ASSERT_EQ(all[i * width + j], shuffled[(i + shift) % rows * width + j])
+              << depth << " " << width << " " << i << " " << j;
       }
     }
   }

@@ -1,0 +1,347 @@
+// Highway version for every instruction set; the plain version that it is held to is in
+// tests/kernels/attention_test.cpp.
+
+#include "kernels/attention.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace neume::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Signs of one vector take this many bytes.
+template <class D>
+constexpr std::size_t vector_mask_bytes(D d) {
+  return hn::MaxLanes(d) < 8 ? 1 : hn::MaxLanes(d) / 8;
+}
+
+template <class T>
+std::size_t mask_bytes_of(std::size_t hidden) {
+  const hn::ScalableTag<T> d;
+  return hidden / hn::Lanes(d) * vector_mask_bytes(d);
+}
+
+/// The table rows of one occurrence as pointers. kLayers = 0: any number, given at run time.
+template <class T, int kLayers>
+struct RowPointers {
+  RowPointers(const AttentionShape& shape, const T* table, const std::uint32_t* rows)
+      : count(kLayers == 0 ? shape.layers : kLayers) {
+    for (std::size_t l = 0; l < count; ++l) at[l] = table + rows[l] * shape.row_size();
+  }
+
+  template <class D>
+  HWY_INLINE hn::Vec<D> sum(D d, std::size_t column) const {
+    auto total = hn::Load(d, at[0] + column);
+    for (std::size_t l = 1; l < (kLayers == 0 ? count : kLayers); ++l) {
+      total = hn::Add(total, hn::Load(d, at[l] + column));
+    }
+    return total;
+  }
+
+  const T* at[kLayers == 0 ? kMaxLayers : kLayers];
+  std::size_t count;
+};
+
+/// a_j of one occurrence; stores the signs of its hidden layer.
+template <class T, int kLayers>
+HWY_INLINE T attention_weight(const AttentionForward<T>& pass, const RowPointers<T, kLayers>& rows, const T* query,
+                              std::uint8_t* mask) {
+  const hn::ScalableTag<T> d;
+  const auto zero = hn::Zero(d);
+  auto score = zero;
+  for (std::size_t c = 0; c < pass.shape.hidden; c += hn::Lanes(d)) {
+    const auto x = hn::Add(rows.sum(d, c), hn::Load(d, query + c));
+    mask += hn::StoreMaskBits(d, hn::Gt(x, zero), mask);
+    score = hn::MulAdd(hn::Max(x, zero), hn::Load(d, pass.output_weights + c), score);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, score)) + pass.output_bias;
+}
+
+template <class T, int kLayers>
+void attend_layers(const AttentionForward<T>& pass, std::size_t begin, std::size_t end) {
+  const hn::ScalableTag<T> d;
+  const AttentionShape& shape = pass.shape;
+  const std::size_t signs = mask_bytes_of<T>(shape.hidden);
+  for (std::size_t s = begin; s < end; ++s) {
+    T* HWY_RESTRICT pooled = pass.pooled + s * pass.pooled_stride;
+    for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) hn::Store(hn::Zero(d), d, pooled + c);
+    const T* query = pass.queries + s * shape.hidden;
+    for (std::size_t j = pass.occurrences.offsets[s]; j < pass.occurrences.offsets[s + 1]; ++j) {
+      const RowPointers<T, kLayers> rows(shape, pass.table, pass.occurrences.rows + j * shape.layers);
+      const T weight = attention_weight<T, kLayers>(pass, rows, query, pass.masks + j * signs);
+      pass.weights[j] = weight;
+      const auto broadcast = hn::Set(d, weight);
+      for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) {
+        const auto sum = hn::MulAdd(broadcast, rows.sum(d, shape.hidden + c), hn::Load(d, pooled + c));
+        hn::Store(sum, d, pooled + c);
+      }
+    }
+  }
+}
+
+template <class T, int kLayers>
+void attend_backward_layers(const AttentionBackward<T>& pass, std::size_t begin, std::size_t end) {
+  const hn::ScalableTag<T> d;
+  const AttentionShape& shape = pass.shape;
+  const std::size_t signs = mask_bytes_of<T>(shape.hidden);
+  for (std::size_t s = begin; s < end; ++s) {
+    const T* HWY_RESTRICT gradient = pass.pooled_gradient + s * pass.pooled_stride;
+    T* HWY_RESTRICT query_signs = pass.query_signs + s * shape.hidden;
+    for (std::size_t c = 0; c < shape.hidden; c += hn::Lanes(d)) hn::Store(hn::Zero(d), d, query_signs + c);
+    for (std::size_t j = pass.occurrences.offsets[s]; j < pass.occurrences.offsets[s + 1]; ++j) {
+      const RowPointers<T, kLayers> rows(shape, pass.table, pass.occurrences.rows + j * shape.layers);
+      auto dot = hn::Zero(d);
+      for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) {
+        dot = hn::MulAdd(hn::Load(d, gradient + c), rows.sum(d, shape.hidden + c), dot);
+      }
+      const auto weight_gradient = hn::SumOfLanes(d, dot);
+      pass.weight_gradients[j] = hn::GetLane(weight_gradient);
+      const std::uint8_t* mask = pass.masks + j * signs;
+      for (std::size_t c = 0; c < shape.hidden; c += hn::Lanes(d), mask += vector_mask_bytes(d)) {
+        const auto kept = hn::IfThenElseZero(hn::LoadMaskBits(d, mask), weight_gradient);
+        hn::Store(hn::Add(hn::Load(d, query_signs + c), kept), d, query_signs + c);
+      }
+    }
+  }
+}
+
+/// Columns [column, column + 4 vectors) of the projected half: the sums stay in registers over all occurrences.
+template <class T>
+HWY_INLINE void gather_projected(const AttentionBackward<T>& pass, const std::uint32_t* order, std::size_t count,
+                                 std::size_t column, T* out) {
+  const hn::ScalableTag<T> d;
+  const std::size_t lanes = hn::Lanes(d);
+  const std::size_t step = vector_mask_bytes(d);
+  const std::size_t signs = mask_bytes_of<T>(pass.shape.hidden);
+  auto s0 = hn::Zero(d), s1 = hn::Zero(d), s2 = hn::Zero(d), s3 = hn::Zero(d);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* mask = pass.masks + order[i] * signs + column / lanes * step;
+    const auto g = hn::Set(d, pass.weight_gradients[order[i]]);
+    s0 = hn::Add(s0, hn::IfThenElseZero(hn::LoadMaskBits(d, mask), g));
+    s1 = hn::Add(s1, hn::IfThenElseZero(hn::LoadMaskBits(d, mask + step), g));
+    s2 = hn::Add(s2, hn::IfThenElseZero(hn::LoadMaskBits(d, mask + 2 * step), g));
+    s3 = hn::Add(s3, hn::IfThenElseZero(hn::LoadMaskBits(d, mask + 3 * step), g));
+  }
+  hn::Store(s0, d, out + column);
+  hn::Store(s1, d, out + column + lanes);
+  hn::Store(s2, d, out + column + 2 * lanes);
+  hn::Store(s3, d, out + column + 3 * lanes);
+}
+
+template <class T>
+HWY_INLINE void gather_projected_vector(const AttentionBackward<T>& pass, const std::uint32_t* order, std::size_t count,
+                                        std::size_t column, T* out) {
+  const hn::ScalableTag<T> d;
+  const std::size_t offset = column / hn::Lanes(d) * vector_mask_bytes(d);
+  const std::size_t signs = mask_bytes_of<T>(pass.shape.hidden);
+  auto sum = hn::Zero(d);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto mask = hn::LoadMaskBits(d, pass.masks + order[i] * signs + offset);
+    sum = hn::Add(sum, hn::IfThenElseZero(mask, hn::Set(d, pass.weight_gradients[order[i]])));
+  }
+  hn::Store(sum, d, out + column);
+}
+
+/// The raw half, likewise: four vectors at a time, then one.
+template <class T>
+HWY_INLINE void gather_raw(const AttentionBackward<T>& pass, const std::uint32_t* order, std::size_t count,
+                           std::size_t column, T* out) {
+  const hn::ScalableTag<T> d;
+  const std::size_t lanes = hn::Lanes(d);
+  auto s0 = hn::Zero(d), s1 = hn::Zero(d), s2 = hn::Zero(d), s3 = hn::Zero(d);
+  for (std::size_t i = 0; i < count; ++i) {
+    const T* g = pass.pooled_gradient + pass.occurrences.samples[order[i]] * pass.pooled_stride + column;
+    const auto weight = hn::Set(d, pass.weights[order[i]]);
+    s0 = hn::MulAdd(weight, hn::Load(d, g), s0);
+    s1 = hn::MulAdd(weight, hn::Load(d, g + lanes), s1);
+    s2 = hn::MulAdd(weight, hn::Load(d, g + 2 * lanes), s2);
+    s3 = hn::MulAdd(weight, hn::Load(d, g + 3 * lanes), s3);
+  }
+  hn::Store(s0, d, out + column);
+  hn::Store(s1, d, out + column + lanes);
+  hn::Store(s2, d, out + column + 2 * lanes);
+  hn::Store(s3, d, out + column + 3 * lanes);
+}
+
+template <class T>
+HWY_INLINE void gather_raw_vector(const AttentionBackward<T>& pass, const std::uint32_t* order, std::size_t count,
+                                  std::size_t column, T* out) {
+  const hn::ScalableTag<T> d;
+  auto sum = hn::Zero(d);
+  for (std::size_t i = 0; i < count; ++i) {
+    const T* g = pass.pooled_gradient + pass.occurrences.samples[order[i]] * pass.pooled_stride + column;
+    sum = hn::MulAdd(hn::Set(d, pass.weights[order[i]]), hn::Load(d, g), sum);
+  }
+  hn::Store(sum, d, out + column);
+}
+
+template <class T>
+void gather_rows(const AttentionBackward<T>& pass, RowOrder by_row, T* out, std::size_t begin, std::size_t end) {
+  const hn::ScalableTag<T> d;
+  const std::size_t lanes = hn::Lanes(d);
+  const AttentionShape& shape = pass.shape;
+  for (std::size_t row = begin; row < end; ++row) {
+    const std::uint32_t* order = by_row.order + by_row.first[row];
+    const std::size_t count = by_row.first[row + 1] - by_row.first[row];
+    T* projected = out + row * shape.row_size();
+    std::size_t c = 0;
+    for (; c + 4 * lanes <= shape.hidden; c += 4 * lanes) gather_projected(pass, order, count, c, projected);
+    for (; c < shape.hidden; c += lanes) gather_projected_vector(pass, order, count, c, projected);
+    T* raw = projected + shape.hidden;
+    for (c = 0; c + 4 * lanes <= shape.width; c += 4 * lanes) gather_raw(pass, order, count, c, raw);
+    for (; c < shape.width; c += lanes) gather_raw_vector(pass, order, count, c, raw);
+  }
+}
+
+template <class T>
+void add_targets(const TargetGradient<T>& pass, T* out, std::size_t begin, std::size_t end) {
+  const hn::ScalableTag<T> d;
+  const AttentionShape& shape = pass.shape;
+  for (std::size_t row = begin; row < end; ++row) {
+    T* raw = out + row * shape.row_size() + shape.hidden;
+    for (std::size_t i = pass.by_row.first[row]; i < pass.by_row.first[row + 1]; ++i) {
+      const T* gradient = pass.gradients + pass.samples[pass.by_row.order[i]] * pass.stride;
+      for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) {
+        hn::Store(hn::Add(hn::Load(d, raw + c), hn::Load(d, gradient + c)), d, raw + c);
+      }
+    }
+  }
+}
+
+template <class T>
+void sum_raw_rows(const AttentionShape& shape, const T* table, const std::uint32_t* row_numbers, T* out) {
+  const hn::ScalableTag<T> d;
+  const RowPointers<T, 0> rows(shape, table, row_numbers);
+  for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) hn::Store(rows.sum(d, shape.hidden + c), d, out + c);
+}
+
+/// Three layers are the usual semantic ID and one is an item ID: these two are compiled with their count known.
+template <class T>
+void attend_any(const AttentionForward<T>& pass, std::size_t begin, std::size_t end) {
+  if (pass.shape.layers == 1) return attend_layers<T, 1>(pass, begin, end);
+  if (pass.shape.layers == 3) return attend_layers<T, 3>(pass, begin, end);
+  attend_layers<T, 0>(pass, begin, end);
+}
+
+template <class T>
+void attend_backward_any(const AttentionBackward<T>& pass, std::size_t begin, std::size_t end) {
+  if (pass.shape.layers == 1) return attend_backward_layers<T, 1>(pass, begin, end);
+  if (pass.shape.layers == 3) return attend_backward_layers<T, 3>(pass, begin, end);
+  attend_backward_layers<T, 0>(pass, begin, end);
+}
+
+// Highway's dispatch tables hold plain functions: one name a type.
+std::size_t mask_bytes_f32(std::size_t hidden) {
+  return mask_bytes_of<float>(hidden);
+}
+std::size_t mask_bytes_f64(std::size_t hidden) {
+  return mask_bytes_of<double>(hidden);
+}
+void attend_f32(const AttentionForward<float>& p, std::size_t b, std::size_t e) {
+  attend_any(p, b, e);
+}
+void attend_f64(const AttentionForward<double>& p, std::size_t b, std::size_t e) {
+  attend_any(p, b, e);
+}
+void backward_f32(const AttentionBackward<float>& p, std::size_t b, std::size_t e) {
+  attend_backward_any(p, b, e);
+}
+void backward_f64(const AttentionBackward<double>& p, std::size_t b, std::size_t e) {
+  attend_backward_any(p, b, e);
+}
+void gather_f32(const AttentionBackward<float>& p, RowOrder o, float* out, std::size_t b, std::size_t e) {
+  gather_rows(p, o, out, b, e);
+}
+void gather_f64(const AttentionBackward<double>& p, RowOrder o, double* out, std::size_t b, std::size_t e) {
+  gather_rows(p, o, out, b, e);
+}
+void targets_f32(const TargetGradient<float>& p, float* out, std::size_t b, std::size_t e) {
+  add_targets(p, out, b, e);
+}
+void targets_f64(const TargetGradient<double>& p, double* out, std::size_t b, std::size_t e) {
+  add_targets(p, out, b, e);
+}
+void sum_f32(const AttentionShape& s, const float* t, const std::uint32_t* r, float* out) {
+  sum_raw_rows(s, t, r, out);
+}
+void sum_f64(const AttentionShape& s, const double* t, const std::uint32_t* r, double* out) {
+  sum_raw_rows(s, t, r, out);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace neume::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace neume::kernels {
+
+HWY_EXPORT(mask_bytes_f32);
+HWY_EXPORT(mask_bytes_f64);
+HWY_EXPORT(attend_f32);
+HWY_EXPORT(attend_f64);
+HWY_EXPORT(backward_f32);
+HWY_EXPORT(backward_f64);
+HWY_EXPORT(gather_f32);
+HWY_EXPORT(gather_f64);
+HWY_EXPORT(targets_f32);
+HWY_EXPORT(targets_f64);
+HWY_EXPORT(sum_f32);
+HWY_EXPORT(sum_f64);
+
+template <>
+std::size_t mask_bytes<float>(std::size_t hidden) {
+  return HWY_DYNAMIC_DISPATCH(mask_bytes_f32)(hidden);
+}
+template <>
+std::size_t mask_bytes<double>(std::size_t hidden) {
+  return HWY_DYNAMIC_DISPATCH(mask_bytes_f64)(hidden);
+}
+template <>
+void attend(const AttentionForward<float>& pass, std::size_t begin, std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(attend_f32)(pass, begin, end);
+}
+template <>
+void attend(const AttentionForward<double>& pass, std::size_t begin, std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(attend_f64)(pass, begin, end);
+}
+template <>
+void attend_backward(const AttentionBackward<float>& pass, std::size_t begin, std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(backward_f32)(pass, begin, end);
+}
+template <>
+void attend_backward(const AttentionBackward<double>& pass, std::size_t begin, std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(backward_f64)(pass, begin, end);
+}
+template <>
+void gather_row_gradients(const AttentionBackward<float>& pass, RowOrder by_row, float* out, std::size_t begin,
+                          std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(gather_f32)(pass, by_row, out, begin, end);
+}
+template <>
+void gather_row_gradients(const AttentionBackward<double>& pass, RowOrder by_row, double* out, std::size_t begin,
+                          std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(gather_f64)(pass, by_row, out, begin, end);
+}
+template <>
+void add_target_gradients(const TargetGradient<float>& pass, float* out, std::size_t begin, std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(targets_f32)(pass, out, begin, end);
+}
+template <>
+void add_target_gradients(const TargetGradient<double>& pass, double* out, std::size_t begin, std::size_t end) {
+  HWY_DYNAMIC_DISPATCH(targets_f64)(pass, out, begin, end);
+}
+template <>
+void sum_rows(const AttentionShape& shape, const float* table, const std::uint32_t* rows, float* out) {
+  HWY_DYNAMIC_DISPATCH(sum_f32)(shape, table, rows, out);
+}
+template <>
+void sum_rows(const AttentionShape& shape, const double* table, const std::uint32_t* rows, double* out) {
+  HWY_DYNAMIC_DISPATCH(sum_f64)(shape, table, rows, out);
+}
+
+}  // namespace neume::kernels
+#endif

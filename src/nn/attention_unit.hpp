@@ -1,0 +1,100 @@
+#pragma once
+// One attention net a(.) of MCCA or DIN (arXiv 2508.20359, section 3.3) on one source of embeddings, forward and
+// backward: a_j = v . relu(W_e e_j + W_q q + b) + c, pooled = sum_j a_j e_j, with e_j the sum of L table rows.
+//
+// The table is stored wide: row = [projected (hidden) | raw (width)], projected = W_e raw, refreshed once a batch.
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "kernels/attention.hpp"
+#include "nn/lookups.hpp"
+#include "nn/mlp.hpp"
+#include "nn/parameter.hpp"
+
+namespace neume::nn {
+
+/// Table rows and their gradients, both rows x (hidden + width).
+template <class T>
+struct WideTable {
+  T* rows;
+  T* gradients;
+};
+
+template <class T>
+class AttentionUnit {
+ public:
+  /// `layers` rows make up an embedding; up to `max_batch` samples with `max_occurrences` history items in all.
+  struct Size {
+    kernels::AttentionShape shape;
+    std::size_t max_batch;
+    std::size_t max_occurrences;
+  };
+  AttentionUnit(const std::string& name, const Size& size, double output_bias, base::Random& random);
+
+  const kernels::AttentionShape& shape() const { return shape_; }
+
+  /// projected = W_e raw for rows [begin, end) of a wide table.
+  void project(T* table, RowRange rows) const;
+
+  /// Samples `range`: queries = W_q q + b, then attention. `targets` are the query embeddings, `pooled` the result;
+  /// both batch x stride, width columns used.
+  void forward(const Lookups& history, const T* table, RowRange range, Strided<const T> targets, Strided<T> pooled);
+
+  /// Samples `range`: from d/d pooled to d/d query; adds to `target_gradients` and keeps what the rows need. `block` is
+  /// the number of the range in the batch (its partial sums are kept apart and added in order).
+  struct Backward {
+    const Lookups& history;
+    const T* table;
+    Strided<const T> pooled_gradients;
+    Strided<T> target_gradients;
+  };
+  void backward(const Backward& pass, RowRange range, std::size_t block);
+
+  /// Rows `range` of the table: gradients of the raw halves into table.gradients (right half), from the history and,
+  /// where `targets` is not null, from the target embeddings. `chunk` numbers the range for the partial sums.
+  struct RowBackward {
+    const Lookups& history;
+    const Lookups* targets;
+    Strided<const T> pooled_gradients;
+    Strided<const T> target_gradients;
+    WideTable<T> table;
+  };
+  void backward_rows(const RowBackward& pass, RowRange range, std::size_t chunk);
+
+  /// Gradients of W_q and b over the batch.
+  void query_weight_gradients(std::size_t batch, Strided<const T> targets);
+
+  /// Adds the partial sums of `num_blocks` sample blocks and `num_chunks` row chunks into the gradients of W_e, v and
+  /// c.
+  void sum_partials(std::size_t num_blocks, std::size_t num_chunks);
+
+  /// Room for partial sums; to be called before a batch's backward passes.
+  void reserve_partials(std::size_t num_blocks, std::size_t num_chunks);
+
+  void update(const kernels::AdamStep<T>& step);
+  void collect(std::vector<ParameterView<T>>& views);
+
+ private:
+  kernels::AttentionBackward<T> row_pass(const Lookups& history, const T* table, Strided<const T> pooled_gradients);
+
+  kernels::AttentionShape shape_;
+  Parameter<T> item_weights_;        // W_e, hidden x width
+  Parameter<T> query_weights_;       // W_q, hidden x width
+  Parameter<T> hidden_bias_;         // b
+  Parameter<T> output_weights_;      // v
+  Parameter<T> output_bias_;         // c
+  base::Buffer<T> queries_;          // batch x hidden: W_q q + b
+  base::Buffer<T> query_gradients_;  // batch x hidden
+  base::Buffer<T> weights_;          // a_j
+  base::Buffer<T> weight_gradients_;
+  base::Buffer<std::uint8_t> masks_;
+  std::vector<T> block_partials_;  // a block: v (hidden), c (1)
+  std::vector<T> chunk_partials_;  // a chunk: v (hidden), W_e (hidden x width)
+};
+
+extern template class AttentionUnit<float>;
+extern template class AttentionUnit<double>;
+
+}  // namespace neume::nn

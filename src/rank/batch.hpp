@@ -1,0 +1,71 @@
+#pragma once
+// A batch of samples, and the index that turns it into table look-ups.
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "nn/lookups.hpp"
+#include "rank/item_codes.hpp"
+
+namespace neume::rank {
+
+/// Samples to score or to learn from: a target item and the listener's history, as item rows.
+struct Batch {
+  std::vector<std::uint32_t> targets;
+  std::vector<float> labels;                   ///< 0 or 1, one a sample; may be empty when scoring
+  std::vector<std::uint32_t> history_offsets;  ///< size() + 1
+  std::vector<std::uint32_t> history;
+
+  std::size_t size() const { return targets.size(); }
+  void clear() {
+    targets.clear();
+    labels.clear();
+    history_offsets.assign(1, 0);
+    history.clear();
+  }
+  /// Ends a sample whose history items were just appended.
+  void add(std::uint32_t target, float label) {
+    targets.push_back(target);
+    labels.push_back(label);
+    history_offsets.push_back(static_cast<std::uint32_t>(history.size()));
+  }
+};
+
+/// Where look-ups go: a code family by number, or the item table.
+struct Source {
+  static constexpr std::size_t kItems = ~std::size_t{0};
+  std::size_t family = kItems;
+
+  bool is_items() const { return family == kItems; }
+  bool operator==(const Source&) const = default;
+};
+
+/// The distinct items of a batch ("slots", in order of first appearance), and slot numbers instead of items.
+class BatchSlots {
+ public:
+  void build(const Batch& batch);
+
+  const std::vector<std::uint32_t>& items() const { return items_; }
+  const std::vector<std::uint32_t>& target_slots() const { return target_slots_; }
+  const std::vector<std::uint32_t>& history_slots() const { return history_slots_; }
+
+ private:
+  std::uint32_t slot_of(std::uint32_t item);
+
+  std::vector<std::uint32_t> items_;
+  std::vector<std::uint32_t> target_slots_;
+  std::vector<std::uint32_t> history_slots_;
+  std::vector<std::uint64_t> hash_;  // open addressing: item + 1 in the high half, slot in the low half; 0 = free
+  std::size_t hash_bits_ = 0;
+};
+
+/// History look-ups of a source: an item without codes in the family is left out.
+void build_history_lookups(const Batch& batch, const BatchSlots& slots, const ItemCodes& codes, Source source,
+                           nn::Lookups& lookups);
+
+/// Target look-ups of a source: at most one a sample.
+void build_target_lookups(const Batch& batch, const BatchSlots& slots, const ItemCodes& codes, Source source,
+                          nn::Lookups& lookups);
+
+}  // namespace neume::rank

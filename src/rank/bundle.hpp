@@ -1,0 +1,74 @@
+#pragma once
+// A trained ranker as it lies in its folder (docs/formats/ranker.md): parameters, the semantic IDs and histories that
+// it was trained with, its options. Enough to judge it and to rank with it.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <neume/progress.hpp>
+#include <neume/ranker.hpp>
+#include <neume/semantic_ids.hpp>
+
+#include "data/histories.hpp"
+#include "data/id_index.hpp"
+#include "data/interactions.hpp"
+#include "eval/ranking_metrics.hpp"
+#include "rank/item_codes.hpp"
+#include "rank/sequence_model.hpp"
+
+namespace neume::rank {
+
+struct ScoredItem {
+  std::uint32_t item = 0;  ///< row of items()
+  float logit = 0.0f;
+};
+
+class RankerBundle {
+ public:
+  /// Throws DataError for a folder without a manifest (training did not finish), a missing or broken file, or files
+  /// that do not belong together.
+  static RankerBundle load(const std::filesystem::path& folder);
+
+  RankerBundle(RankerBundle&&) noexcept;
+  ~RankerBundle();
+
+  const RankerOptions& options() const { return options_; }
+  const data::IdIndex& items() const { return items_; }
+  /// Users of the training log; reading a test log adds its new users here (they have empty histories).
+  data::IdIndex& users() { return users_; }
+
+  /// Metrics over the rows of a log (its users and items indexed by users() and items()). A log without labels gets
+  /// sampled negatives. `cold_threshold`: items with fewer training interactions are cold.
+  RankerMetrics evaluate(const data::Interactions& log, std::size_t cold_threshold, const ProgressFn& progress = {});
+
+  /// Ranks the whole catalogue, less the user's training positives, for every user with a positive in `log`, and
+  /// averages over users. Ties are counted against the positive.
+  eval::RankingSummary rank_catalogue(const data::Interactions& log, const std::vector<std::size_t>& cutoffs,
+                                      const ProgressFn& progress = {});
+
+  /// The `top` items of the catalogue for a user, best first, less those in `exclude` (ascending).
+  std::vector<ScoredItem> rank(std::uint32_t user, std::size_t top, std::span<const std::uint32_t> exclude);
+
+  /// The user's last T training positives, oldest first.
+  std::vector<std::uint32_t> history(std::uint32_t user) const;
+  std::span<const std::uint32_t> positives(std::uint32_t user) const { return histories_.positives(user); }
+
+ private:
+  RankerBundle() = default;
+  std::vector<float> score_catalogue(std::uint32_t user);
+
+  RankerOptions options_;
+  data::IdIndex items_;
+  data::IdIndex users_;
+  data::Histories histories_;
+  std::vector<std::uint32_t> item_counts_;  // training interactions of an item
+  std::unique_ptr<ItemCodes> codes_;
+  std::unique_ptr<SequenceModel<float>> model_;
+};
+
+}  // namespace neume::rank

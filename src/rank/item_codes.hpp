@@ -1,0 +1,56 @@
+#pragma once
+// Semantic IDs as a ranker reads them: all families of an item side by side (one cache line an item), codes mapped to
+// rows of the families' embedding tables.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <neume/semantic_ids.hpp>
+
+namespace neume::rank {
+
+/// One code family's embedding table: the layers' tables below each other.
+struct FamilyLayout {
+  std::string name;
+  std::vector<std::size_t> codebook_sizes;
+  std::size_t first_column = 0;  ///< where the family begins in an item's codes
+
+  std::size_t num_layers() const { return codebook_sizes.size(); }
+  std::size_t num_rows() const;
+};
+
+class ItemCodes {
+ public:
+  /// No families: a model of item IDs alone.
+  explicit ItemCodes(std::size_t num_items) : num_items_(num_items) {}
+
+  /// The families `names` of `sids`. Throws InvalidArgument for a name that is not there.
+  ItemCodes(const SemanticIds& sids, const std::vector<std::string>& names);
+
+  std::size_t num_items() const { return num_items_; }
+  const std::vector<FamilyLayout>& families() const { return families_; }
+
+  bool has(std::size_t family, std::size_t item) const {
+    return codes_[item * stride_ + families_[family].first_column] != kNoCode;
+  }
+
+  /// Asks for the item's codes ahead of their use.
+  void prefetch(std::size_t item) const { __builtin_prefetch(codes_.data() + item * stride_); }
+
+  /// Writes the item's L table rows of a family; has(family, item) must hold.
+  void rows_of(std::size_t family, std::size_t item, std::uint32_t* rows) const;
+
+  /// Gives every item the codes of another one, drawn by a seeded permutation: the control that shows whether content
+  /// helps, with everything else (number of codes, their sizes) as it was.
+  void permute_items(std::uint64_t seed);
+
+ private:
+  std::size_t num_items_ = 0;
+  std::size_t stride_ = 0;
+  std::vector<FamilyLayout> families_;
+  std::vector<Code> codes_;  // num_items x stride
+};
+
+}  // namespace neume::rank

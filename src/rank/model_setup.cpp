@@ -1,0 +1,47 @@
+#include "rank/model_setup.hpp"
+
+#include <algorithm>
+
+#include <neume/error.hpp>
+
+#include "base/random.hpp"
+
+namespace neume::rank {
+
+namespace {
+constexpr const char* kJoint = "joint";
+constexpr std::uint64_t kPermutationStream = 7;
+}  // namespace
+
+ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
+  std::vector<std::string> names = options.families;
+  if (options.model == RankerModel::mcca && names.empty()) {
+    for (const auto& family : sids.families) names.push_back(family.name);
+  }
+  if (options.model == RankerModel::mcca && std::ranges::find(names, kJoint) == names.end()) {
+    throw InvalidArgument(
+        "mcca queries every family by the joint one, but the semantic IDs in use have no family 'joint'; fit with "
+        "--joint, or use --model din");
+  }
+  ItemCodes codes = names.empty() ? ItemCodes(sids.items.size()) : ItemCodes(sids, names);
+  if (options.permute_items) codes.permute_items(base::derive_seed(options.seed, kPermutationStream));
+  return codes;
+}
+
+ModelSpec model_spec(const ItemCodes& codes, const RankerOptions& options) {
+  ModelSpec spec;
+  if (options.model == RankerModel::mcca) {
+    const auto joint = std::ranges::find(codes.families(), kJoint, &FamilyLayout::name);
+    spec.units = mcca_units(codes, static_cast<std::size_t>(joint - codes.families().begin()));
+  } else {
+    spec.units = din_units(codes);
+  }
+  spec.width = options.embedding_width;
+  spec.attention_hidden = options.attention_hidden;
+  spec.mlp = options.mlp;
+  spec.max_batch = options.batch_size;
+  spec.max_history = options.history;
+  return spec;
+}
+
+}  // namespace neume::rank

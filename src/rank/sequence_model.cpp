@@ -1,0 +1,425 @@
+// A training step in five parallel phases:
+//   1. index    distinct items; look-ups of every unit and query, grouped by table row
+//   2. project  W_e times every code table, and times the batch's distinct items, gathered from the item table
+//   3. blocks   forward and backward of a block of samples while it is in cache
+//   4. rows     gradients of table rows (a gather, one owner a row) and their Adam step; weight gradients of the MLP
+//   5. finish   partial sums of the attention weights, Adam on all dense weights
+
+#include "rank/sequence_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include <neume/error.hpp>
+
+#include "base/parallel.hpp"
+#include "nn/loss.hpp"
+
+namespace neume::rank {
+
+namespace {
+
+constexpr std::size_t kRowChunk = 256;      // table rows a task, so that rows and gradients fit in L2
+constexpr std::size_t kSampleBlock = 64;    // samples a task
+constexpr std::size_t kPrefetchAhead = 12;  // item rows: a random row of a large table is a miss in every cache
+
+nn::RowRange chunk_of(std::size_t chunk, std::size_t size, std::size_t total) {
+  return {chunk * size, std::min((chunk + 1) * size, total)};
+}
+
+}  // namespace
+
+/// An attention unit, its table (code families only; item rows are gathered per batch) and its look-ups.
+template <class T>
+struct SequenceModel<T>::Unit {
+  Unit(const ModelSpec::Unit& unit_spec, std::size_t query_index, std::size_t column_index, std::size_t table_rows)
+      : spec(unit_spec), query(query_index), column(column_index), num_table_rows(table_rows) {}
+
+  ModelSpec::Unit spec;
+  std::size_t query;                              // number of the query source
+  std::size_t column;                             // first column of h^u in the MLP's input
+  std::size_t num_table_rows;                     // 0 for items
+  std::size_t query_as_target = ~std::size_t{0};  // the query that reads this unit's source, if one does
+  std::unique_ptr<nn::AttentionUnit<T>> attention;
+  base::Buffer<T> table;
+  base::Buffer<T> gradients;
+  base::Buffer<T> first_moments;  // rows x width
+  base::Buffer<T> second_moments;
+  nn::Lookups history;
+};
+
+/// A target embedding that units are queried by and that the MLP sees.
+template <class T>
+struct SequenceModel<T>::Query {
+  Source source;
+  std::size_t column;  // first column in the MLP's input
+  std::size_t unit;    // the unit whose table holds its rows
+  nn::Lookups targets;
+};
+
+std::vector<ModelSpec::Unit> mcca_units(const ItemCodes& codes, std::size_t joint) {
+  std::vector<ModelSpec::Unit> units;
+  for (std::size_t f = 0; f < codes.families().size(); ++f) units.push_back({{f}, {joint}});
+  units.push_back({{}, {}});
+  return units;
+}
+
+std::vector<ModelSpec::Unit> din_units(const ItemCodes& codes) {
+  std::vector<ModelSpec::Unit> units;
+  for (std::size_t f = 0; f < codes.families().size(); ++f) units.push_back({{f}, {f}});
+  units.push_back({{}, {}});
+  return units;
+}
+
+template <class T>
+SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed)
+    : spec_(spec), codes_(codes), wide_(spec.width + spec.attention_hidden) {
+  for (const auto& unit : spec_.units) {
+    const bool known = std::ranges::any_of(queries_, [&](const auto& q) { return q->source == unit.query; });
+    if (!known) queries_.push_back(std::make_unique<Query>(Query{unit.query, 0, 0, {}}));
+  }
+  input_width_ = (spec_.units.size() + queries_.size()) * spec_.width;
+  const std::size_t max_occurrences = spec_.max_batch * spec_.max_history;
+  const double start = 1.0 / static_cast<double>(spec_.max_history);  // an untrained unit averages a full history
+  for (std::size_t u = 0; u < spec_.units.size(); ++u) {
+    const auto& unit = spec_.units[u];
+    const bool items = unit.source.is_items();
+    const std::size_t rows = items ? 0 : codes.families()[unit.source.family].num_rows();
+    const std::size_t layers = items ? 1 : codes.families()[unit.source.family].num_layers();
+    units_.push_back(std::make_unique<Unit>(unit, query_of(unit), u * spec_.width, rows));
+    Unit& made = *units_.back();
+    const std::string name = items ? "item" : codes.families()[unit.source.family].name;
+    base::Random random(base::derive_seed(seed, 100 + u));
+    made.attention = std::make_unique<nn::AttentionUnit<T>>(
+        "attention." + name,
+        typename nn::AttentionUnit<T>::Size{
+            {spec_.attention_hidden, spec_.width, layers}, spec_.max_batch, max_occurrences},
+        start, random);
+    made.table = base::Buffer<T>(rows * wide_);
+    made.gradients = base::Buffer<T>(rows * wide_);
+    made.first_moments = base::Buffer<T>(rows * spec_.width);
+    made.second_moments = base::Buffer<T>(rows * spec_.width);
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t c = 0; c < spec_.width; ++c) {
+        made.table[r * wide_ + spec_.attention_hidden + c] =
+            static_cast<T>(spec_.embedding_scale * (2.0 * random.uniform() - 1.0));
+      }
+    }
+  }
+  for (std::size_t q = 0; q < queries_.size(); ++q) {
+    queries_[q]->column = (spec_.units.size() + q) * spec_.width;
+    const auto unit =
+        std::ranges::find_if(units_, [&](const auto& u) { return u->spec.source == queries_[q]->source; });
+    if (unit == units_.end()) throw InternalError("a query source must be a unit's source");
+    queries_[q]->unit = static_cast<std::size_t>(unit - units_.begin());
+    (*unit)->query_as_target = q;
+  }
+  items_ = base::Buffer<T>(codes.num_items() * 3 * spec_.width);
+  base::parallel_for(base::num_chunks(codes.num_items(), 4096), [&](std::size_t chunk) {
+    base::Random random(base::derive_seed(seed, 1000 + chunk));
+    const nn::RowRange rows = chunk_of(chunk, 4096, codes_.num_items());
+    for (std::size_t r = rows.begin; r < rows.end; ++r) {
+      for (std::size_t c = 0; c < spec_.width; ++c) {
+        items_[r * 3 * spec_.width + c] = static_cast<T>(spec_.embedding_scale * (2.0 * random.uniform() - 1.0));
+      }
+    }
+  });
+  base::Random random(base::derive_seed(seed, 99));
+  mlp_ = std::make_unique<nn::Mlp<T>>(input_width_, spec_.mlp, spec_.max_batch, random);
+  const std::size_t max_slots = std::min(codes.num_items(), max_occurrences + spec_.max_batch);
+  slot_rows_ = base::Buffer<T>(max_slots * wide_);
+  slot_gradients_ = base::Buffer<T>(max_slots * wide_);
+  inputs_ = base::Buffer<T>(spec_.max_batch * input_width_);
+  input_gradients_ = base::Buffer<T>(spec_.max_batch * input_width_);
+  logits_ = base::Buffer<T>(spec_.max_batch);
+  logit_gradients_ = base::Buffer<T>(spec_.max_batch);
+  losses_.resize(spec_.max_batch);
+}
+
+template <class T>
+SequenceModel<T>::~SequenceModel() = default;
+
+template <class T>
+std::size_t SequenceModel<T>::query_of(const ModelSpec::Unit& unit) const {
+  const auto found = std::ranges::find_if(queries_, [&](const auto& q) { return q->source == unit.query; });
+  return static_cast<std::size_t>(found - queries_.begin());
+}
+
+template <class T>
+T* SequenceModel<T>::table_rows(Unit& unit) {
+  return unit.spec.source.is_items() ? slot_rows_.data() : unit.table.data();
+}
+
+template <class T>
+T* SequenceModel<T>::table_gradients(Unit& unit) {
+  return unit.spec.source.is_items() ? slot_gradients_.data() : unit.gradients.data();
+}
+
+template <class T>
+std::size_t SequenceModel<T>::num_row_chunks(const Unit& unit) const {
+  const std::size_t rows = unit.spec.source.is_items() ? slots_.items().size() : unit.num_table_rows;
+  return base::num_chunks(rows, kRowChunk);
+}
+
+template <class T>
+std::size_t SequenceModel<T>::block_rows() const {
+  return std::clamp<std::size_t>(batch_size_ / 4, 16, kSampleBlock);
+}
+
+template <class T>
+void SequenceModel<T>::run_tasks() {
+  base::parallel_for(tasks_.size(), [&](std::size_t i) { tasks_[i](); });
+  tasks_.clear();
+}
+
+template <class T>
+void SequenceModel<T>::build_index(const Batch& batch) {
+  if (batch.size() > spec_.max_batch || batch.history.size() > spec_.max_batch * spec_.max_history) {
+    throw InternalError(fmt::format("a batch of {} samples with {} history items exceeds the model's {} x {}",
+                                    batch.size(), batch.history.size(), spec_.max_batch, spec_.max_history));
+  }
+  batch_size_ = batch.size();
+  slots_.build(batch);
+  for (auto& unit : units_) {
+    tasks_.push_back([&, u = unit.get()] { build_history_lookups(batch, slots_, codes_, u->spec.source, u->history); });
+  }
+  for (auto& query : queries_) {
+    tasks_.push_back([&, q = query.get()] { build_target_lookups(batch, slots_, codes_, q->source, q->targets); });
+  }
+  run_tasks();
+}
+
+template <class T>
+void SequenceModel<T>::gather_items(nn::RowRange slots) {
+  const std::size_t width = spec_.width;
+  const auto& items = slots_.items();
+  for (std::size_t i = slots.begin; i < slots.end; ++i) {
+    if (i + kPrefetchAhead < slots.end) {
+      const T* ahead = items_.data() + items[i + kPrefetchAhead] * 3 * width;
+      for (std::size_t c = 0; c < width; c += 64 / sizeof(T)) __builtin_prefetch(ahead + c);
+    }
+    std::copy_n(items_.data() + items[i] * 3 * width, width, slot_rows_.data() + i * wide_ + spec_.attention_hidden);
+  }
+}
+
+template <class T>
+void SequenceModel<T>::project_tables() {
+  for (auto& owned : units_) {
+    Unit* unit = owned.get();
+    const bool items = unit->spec.source.is_items();
+    if (!items && tables_projected_) continue;
+    const std::size_t rows = items ? slots_.items().size() : unit->num_table_rows;
+    for (std::size_t chunk = 0; chunk < num_row_chunks(*unit); ++chunk) {
+      tasks_.push_back([this, unit, items, range = chunk_of(chunk, kRowChunk, rows)] {
+        if (items) gather_items(range);
+        unit->attention->project(table_rows(*unit), range);
+      });
+    }
+  }
+  run_tasks();
+  tables_projected_ = true;
+}
+
+template <class T>
+void SequenceModel<T>::forward_block(nn::RowRange samples) {
+  const std::size_t width = spec_.width;
+  for (auto& query : queries_) {
+    Unit& unit = *units_[query->unit];
+    for (std::size_t s = samples.begin; s < samples.end; ++s) {
+      T* embedding = inputs_.data() + s * input_width_ + query->column;
+      if (query->targets.has(s)) {
+        const std::uint32_t* rows = query->targets.rows.data() + query->targets.offsets[s] * query->targets.layers;
+        kernels::sum_rows<T>(unit.attention->shape(), table_rows(unit), rows, embedding);
+      } else {
+        std::fill_n(embedding, width, T{0});
+      }
+    }
+  }
+  for (auto& unit : units_) {
+    const nn::Strided<const T> targets{inputs_.data() + queries_[unit->query]->column, input_width_};
+    unit->attention->forward(unit->history, table_rows(*unit), samples, targets,
+                             {inputs_.data() + unit->column, input_width_});
+  }
+  mlp_->forward(samples, {inputs_.data(), input_width_}, logits_.data());
+}
+
+template <class T>
+void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, const Batch& batch) {
+  for (std::size_t s = samples.begin; s < samples.end; ++s) {
+    const T label = batch.labels[s];
+    losses_[s] = static_cast<double>(nn::binary_cross_entropy(logits_[s], label));
+    logit_gradients_[s] = nn::binary_cross_entropy_gradient(logits_[s], label, batch.size());
+  }
+  mlp_->backward(samples, logit_gradients_.data(), {input_gradients_.data(), input_width_});
+  for (auto& unit : units_) {
+    unit->attention->backward({unit->history,
+                               table_rows(*unit),
+                               {input_gradients_.data() + unit->column, input_width_},
+                               {input_gradients_.data() + queries_[unit->query]->column, input_width_}},
+                              samples, block);
+  }
+}
+
+template <class T>
+void SequenceModel<T>::score(const Batch& batch, std::span<T> logits) {
+  build_index(batch);
+  project_tables();
+  const std::size_t rows = block_rows();
+  base::parallel_for(base::num_chunks(batch.size(), rows),
+                     [&](std::size_t block) { forward_block(chunk_of(block, rows, batch.size())); });
+  std::copy_n(logits_.data(), batch.size(), logits.data());
+}
+
+template <class T>
+double SequenceModel<T>::train(const Batch& batch, const kernels::AdamStep<T>& step) {
+  return run(batch, &step);
+}
+
+template <class T>
+double SequenceModel<T>::compute_gradients(const Batch& batch) {
+  return run(batch, nullptr);
+}
+
+template <class T>
+double SequenceModel<T>::run(const Batch& batch, Step step) {
+  if (batch.size() == 0) return 0.0;
+  build_index(batch);
+  project_tables();
+  const std::size_t rows = block_rows();
+  const std::size_t num_blocks = base::num_chunks(batch.size(), rows);
+  for (auto& unit : units_) unit->attention->reserve_partials(num_blocks, num_row_chunks(*unit));
+  base::parallel_for(num_blocks, [&](std::size_t block) {
+    const nn::RowRange samples = chunk_of(block, rows, batch.size());
+    forward_block(samples);
+    backward_block(samples, block, batch);
+  });
+  for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
+    tasks_.push_back([this, tile] {
+      mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_width_}, logit_gradients_.data());
+    });
+  }
+  for (auto& unit : units_) add_row_tasks(*unit, step);
+  run_tasks();
+  finish_batch(step);
+  return std::accumulate(losses_.begin(), losses_.begin() + static_cast<std::ptrdiff_t>(batch.size()), 0.0);
+}
+
+template <class T>
+void SequenceModel<T>::add_row_tasks(Unit& unit, Step step) {
+  const std::size_t rows = unit.spec.source.is_items() ? slots_.items().size() : unit.num_table_rows;
+  for (std::size_t chunk = 0; chunk < num_row_chunks(unit); ++chunk) {
+    tasks_.push_back([this, &unit, range = chunk_of(chunk, kRowChunk, rows), chunk, step] {
+      backward_rows(unit, range, chunk, step);
+    });
+  }
+  tasks_.push_back([this, &unit] {
+    unit.attention->query_weight_gradients(batch_size_, {inputs_.data() + queries_[unit.query]->column, input_width_});
+  });
+}
+
+template <class T>
+void SequenceModel<T>::backward_rows(Unit& unit, nn::RowRange rows, std::size_t chunk, Step step) {
+  const bool is_target = unit.query_as_target < queries_.size();
+  const Query& query = *queries_[is_target ? unit.query_as_target : 0];
+  unit.attention->backward_rows({unit.history,
+                                 is_target ? &query.targets : nullptr,
+                                 {input_gradients_.data() + unit.column, input_width_},
+                                 {input_gradients_.data() + query.column, input_width_},
+                                 {table_rows(unit), table_gradients(unit)}},
+                                rows, chunk);
+  if (step == nullptr) return;
+  if (unit.spec.source.is_items()) {
+    update_items(rows, step);
+  } else {
+    update_code_rows(unit, rows, step);
+  }
+}
+
+template <class T>
+void SequenceModel<T>::update_code_rows(Unit& unit, nn::RowRange rows, Step step) {
+  const std::size_t width = spec_.width;
+  for (std::size_t r = rows.begin; r < rows.end; ++r) {
+    const std::size_t raw = r * wide_ + spec_.attention_hidden;
+    kernels::adam_update<T>(*step, {unit.table.data() + raw, unit.first_moments.data() + r * width,
+                                    unit.second_moments.data() + r * width, unit.gradients.data() + raw, width});
+  }
+}
+
+// Row-wise lazy Adam: an item's moments move only in the steps that touch it, with the step count of the whole run (as
+// PyTorch's SparseAdam does).
+template <class T>
+void SequenceModel<T>::update_items(nn::RowRange slots, Step step) {
+  const std::size_t width = spec_.width;
+  const auto& items = slots_.items();
+  for (std::size_t i = slots.begin; i < slots.end; ++i) {
+    if (i + kPrefetchAhead < slots.end) {
+      const T* ahead = items_.data() + items[i + kPrefetchAhead] * 3 * width;
+      for (std::size_t c = 0; c < 3 * width; c += 64 / sizeof(T)) __builtin_prefetch(ahead + c, 1);
+    }
+    T* row = items_.data() + items[i] * 3 * width;
+    const T* gradients = slot_gradients_.data() + i * wide_ + spec_.attention_hidden;
+    kernels::adam_update<T>(*step, {row, row + width, row + 2 * width, gradients, width});
+  }
+}
+
+template <class T>
+void SequenceModel<T>::finish_batch(Step step) {
+  const std::size_t num_blocks = base::num_chunks(batch_size_, block_rows());
+  for (auto& unit : units_) {
+    tasks_.push_back([this, u = unit.get(), num_blocks, step] {
+      u->attention->sum_partials(num_blocks, num_row_chunks(*u));
+      if (step != nullptr) u->attention->update(*step);
+    });
+  }
+  if (step != nullptr) {
+    for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
+      tasks_.push_back([this, tile, step] { mlp_->update(tile, *step); });
+    }
+    tables_projected_ = false;
+  }
+  run_tasks();
+}
+
+template <class T>
+std::vector<nn::ParameterView<T>> SequenceModel<T>::parameters() {
+  std::vector<nn::ParameterView<T>> views;
+  const std::size_t width = spec_.width;
+  for (auto& unit : units_) {
+    unit->attention->collect(views);
+    if (unit->spec.source.is_items()) continue;
+    const FamilyLayout& family = codes_.families()[unit->spec.source.family];
+    std::size_t row = 0;
+    for (std::size_t l = 0; l < family.num_layers(); ++l) {
+      const std::size_t raw = row * wide_ + spec_.attention_hidden;
+      views.push_back({fmt::format("embedding.{}.layer{}", family.name, l),
+                       family.codebook_sizes[l],
+                       width,
+                       {unit->table.data() + raw, wide_},
+                       {unit->gradients.data() + raw, wide_},
+                       {unit->first_moments.data() + row * width, width},
+                       {unit->second_moments.data() + row * width, width}});
+      row += family.codebook_sizes[l];
+    }
+  }
+  mlp_->collect(views);
+  views.push_back({"embedding.item",
+                   codes_.num_items(),
+                   width,
+                   {items_.data(), 3 * width},
+                   {},
+                   {items_.data() + width, 3 * width},
+                   {items_.data() + 2 * width, 3 * width}});
+  return views;
+}
+
+template <class T>
+std::span<const T> SequenceModel<T>::item_gradient(std::size_t i) const {
+  return {slot_gradients_.data() + i * wide_ + spec_.attention_hidden, spec_.width};
+}
+
+template class SequenceModel<float>;
+template class SequenceModel<double>;
+
+}  // namespace neume::rank

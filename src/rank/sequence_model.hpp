@@ -1,0 +1,121 @@
+#pragma once
+// The network of MCCA and DIN (arXiv 2508.20359, section 3.3): attention units over histories in several sources (code
+// families and item IDs), each queried by the target's embedding in some source, then an MLP.
+//
+//   h^u   = sum_j a_u([e_j^u ; e_t^q(u)]) e_j^u          for every unit u with source u and query source q(u)
+//   logit = MLP([ h^u for every unit ; e_t^q for every distinct query source q ])
+//
+// MCCA: units text, audio, ..., joint with the joint family as the query, and item IDs queried by item IDs.
+// DIN: item IDs only. DIN + family: item IDs, and that family queried by itself.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "nn/attention_unit.hpp"
+#include "nn/mlp.hpp"
+#include "rank/batch.hpp"
+
+namespace neume::rank {
+
+/// What the network looks like.
+struct ModelSpec {
+  struct Unit {
+    Source source;
+    Source query;
+  };
+  std::vector<Unit> units;
+  std::size_t width = 64;             ///< d'
+  std::size_t attention_hidden = 64;  ///< hidden width of a(.)
+  std::vector<std::size_t> mlp = {256, 128};
+  std::size_t max_batch = 512;
+  std::size_t max_history = 20;   ///< T
+  double embedding_scale = 0.05;  ///< embeddings start uniform in +- this
+};
+
+/// MCCA on all families of `codes`; `joint` is the number of the joint family. DIN on all families (none: plain DIN).
+std::vector<ModelSpec::Unit> mcca_units(const ItemCodes& codes, std::size_t joint);
+std::vector<ModelSpec::Unit> din_units(const ItemCodes& codes);
+
+/// Scores and trains. T = float in use; T = double for gradient checks. One batch at a time; parallel inside, with the
+/// same bytes for any number of threads.
+template <class T>
+class SequenceModel {
+ public:
+  /// `codes` must outlive the model.
+  SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed);
+  ~SequenceModel();
+
+  const ModelSpec& spec() const { return spec_; }
+
+  /// Logits of a batch of at most max_batch samples.
+  void score(const Batch& batch, std::span<T> logits);
+
+  /// One Adam step on the mean loss of a batch; returns the sum of the samples' losses before the step.
+  double train(const Batch& batch, const kernels::AdamStep<T>& step);
+
+  /// Forward and backward without a step: gradients stay in parameters() and item_gradient().
+  double compute_gradients(const Batch& batch);
+
+  /// Every parameter; the item table has no gradient view.
+  std::vector<nn::ParameterView<T>> parameters();
+
+  /// To be called after parameters were written from outside.
+  void parameters_changed() { tables_projected_ = false; }
+
+  /// The items of the last batch, and d loss / d embedding of the i-th of them (width values).
+  const std::vector<std::uint32_t>& batch_items() const { return slots_.items(); }
+  std::span<const T> item_gradient(std::size_t i) const;
+
+ private:
+  struct Unit;
+  struct Query;
+  using Step = const kernels::AdamStep<T>*;
+
+  void build_index(const Batch& batch);
+  void project_tables();
+  void gather_items(nn::RowRange slots);
+  void forward_block(nn::RowRange samples);
+  void backward_block(nn::RowRange samples, std::size_t block, const Batch& batch);
+  double run(const Batch& batch, Step step);
+  void add_row_tasks(Unit& unit, Step step);
+  void backward_rows(Unit& unit, nn::RowRange rows, std::size_t chunk, Step step);
+  void update_code_rows(Unit& unit, nn::RowRange rows, Step step);
+  void update_items(nn::RowRange slots, Step step);
+  void finish_batch(Step step);
+  void run_tasks();
+
+  std::size_t block_rows() const;
+  std::size_t num_row_chunks(const Unit& unit) const;
+  std::size_t query_of(const ModelSpec::Unit& unit) const;
+  T* table_rows(Unit& unit);
+  T* table_gradients(Unit& unit);
+
+  ModelSpec spec_;
+  const ItemCodes& codes_;
+  std::size_t wide_;         // row size of the wide tables
+  std::size_t input_width_;  // of the MLP
+  std::vector<std::unique_ptr<Unit>> units_;
+  std::vector<std::unique_ptr<Query>> queries_;
+  std::unique_ptr<nn::Mlp<T>> mlp_;
+  base::Buffer<T> items_;      // num_items x [value | first moment | second moment] (width each)
+  base::Buffer<T> slot_rows_;  // distinct items of the batch, wide
+  base::Buffer<T> slot_gradients_;
+  base::Buffer<T> inputs_;  // batch x input_width
+  base::Buffer<T> input_gradients_;
+  base::Buffer<T> logits_;
+  base::Buffer<T> logit_gradients_;
+  std::vector<double> losses_;
+  BatchSlots slots_;
+  std::size_t batch_size_ = 0;
+  bool tables_projected_ = false;
+  std::vector<std::function<void()>> tasks_;
+};
+
+extern template class SequenceModel<float>;
+extern template class SequenceModel<double>;
+
+}  // namespace neume::rank

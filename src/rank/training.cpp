@@ -1,0 +1,280 @@
+#include "rank/training.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include <neume/error.hpp>
+
+#include "base/file.hpp"
+#include "base/random.hpp"
+#include "data/histories.hpp"
+#include "data/options_json.hpp"
+#include "data/sids_file.hpp"
+#include "data/table_writer.hpp"
+#include "rank/bundle_files.hpp"
+#include "rank/evaluation.hpp"
+#include "rank/model_file.hpp"
+#include "rank/model_setup.hpp"
+#include "rank/samples.hpp"
+#include "rank/sequence_model.hpp"
+
+namespace neume::rank {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+using Part = ParameterCopies::Part;
+
+constexpr auto kCheckpointInterval = std::chrono::minutes(2);
+constexpr std::uint64_t kShuffleStream = 11;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Where a training stands between two steps: all of it goes into the checkpoint.
+struct Position {
+  std::size_t epoch = 1;
+  std::size_t next_sample = 0;
+  std::size_t step = 0;
+  double loss_sum = 0.0;
+  double epoch_seconds = 0.0;
+  std::size_t best_epoch = 0;
+  double best_auc = -1.0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Position, epoch, next_sample, step, loss_sum, epoch_seconds, best_epoch, best_auc)
+
+class Training {
+ public:
+  Training(const TrainingData& training, const RankerOptions& options, std::filesystem::path folder,
+           const TrainingEvents& events)
+      : training_(training),
+        options_(options),
+        events_(events),
+        files_(std::move(folder)),
+        histories_(training.train, training.users.size(), options.seed),
+        codes_(select_codes(training.sids, options)),
+        model_(model_spec(codes_, options), codes_, options.seed),
+        samples_(training.train, histories_, sampling(true)),
+        item_counts_(count_items(training.train, training.sids.items.size())),
+        fingerprint_(training_fingerprint(training, options)) {}
+
+  TrainingResult run() {
+    std::filesystem::remove(files_.manifest());  // what is there now is no longer finished
+    result_.resumed = resume();
+    for (; at_.epoch <= options_.epochs && !stopped_early(); ++at_.epoch) {
+      train_epoch();
+      finish_epoch();
+    }
+    keep_best();
+    write_bundle();
+    std::filesystem::remove(files_.checkpoint());
+    return result_;
+  }
+
+ private:
+  SamplingOptions sampling(bool training) const {
+    return {training_.sids.items.size(), options_.history, options_.negatives, options_.seed, training};
+  }
+
+  bool stopped_early() const {
+    return options_.patience > 0 && at_.best_epoch > 0 && at_.epoch > at_.best_epoch + options_.patience;
+  }
+
+  std::vector<std::uint32_t> shuffled_samples() const {
+    if (samples_.size() > std::numeric_limits<std::uint32_t>::max()) {
+      throw InvalidArgument(
+          fmt::format("{} samples an epoch are more than 2^32 - 1; lower --negatives", samples_.size()));
+    }
+    std::vector<std::uint32_t> order(samples_.size());
+    std::iota(order.begin(), order.end(), 0u);
+    base::Random random(base::derive_seed(base::derive_seed(options_.seed, kShuffleStream), at_.epoch));
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.index(i)]);
+    return order;
+  }
+
+  void train_epoch() {
+    const auto order = shuffled_samples();
+    const nn::AdamOptions adam{options_.learning_rate};
+    const auto start = Clock::now();
+    const double seconds_before = at_.epoch_seconds;
+    auto last_checkpoint = start;
+    const std::string stage = fmt::format("epoch {} of {}", at_.epoch, options_.epochs);
+    Batch batch;
+    while (at_.next_sample < order.size()) {
+      batch.clear();
+      const std::size_t end = std::min(order.size(), at_.next_sample + options_.batch_size);
+      for (std::size_t i = at_.next_sample; i < end; ++i) samples_.append(order[i], at_.epoch, batch);
+      at_.loss_sum += model_.train(batch, nn::adam_step<float>(adam, ++at_.step));
+      at_.next_sample = end;
+      at_.epoch_seconds = seconds_before + seconds_since(start);
+      check_loss();
+      report(stage, order.size());
+      const bool due = options_.checkpoint_every > 0 ? at_.step % options_.checkpoint_every == 0
+                                                     : Clock::now() - last_checkpoint > kCheckpointInterval;
+      if (due && end < order.size()) {
+        save_checkpoint();
+        last_checkpoint = Clock::now();
+      }
+    }
+  }
+
+  void check_loss() const {
+    if (std::isfinite(at_.loss_sum)) return;
+    throw InvalidArgument(fmt::format(
+        "the training loss is no longer finite at step {} (epoch {}, sample {}) with learning-rate {}; lower it",
+        at_.step, at_.epoch, at_.next_sample, options_.learning_rate));
+  }
+
+  void report(const std::string& stage, std::size_t total) const {
+    if (!events_.progress) return;
+    const std::string detail = fmt::format("loss {:.4f}", at_.loss_sum / static_cast<double>(at_.next_sample));
+    events_.progress(
+        {stage, static_cast<std::int64_t>(at_.next_sample), static_cast<std::int64_t>(total), "samples", detail});
+  }
+
+  void finish_epoch() {
+    EpochReport epoch{at_.epoch, at_.loss_sum / static_cast<double>(samples_.size()), at_.epoch_seconds, {}};
+    if (training_.validation) {
+      const Samples validation(*training_.validation, histories_, sampling(false));
+      epoch.validation = evaluate_samples(model_, validation, {item_counts_, options_.cold_threshold});
+      epoch.validation->skipped_rows = training_.validation->num_skipped;
+    }
+    result_.epochs.push_back(epoch);
+    remember_best(epoch);
+    if (events_.epoch_done) events_.epoch_done(epoch);
+    at_.next_sample = 0;
+    at_.loss_sum = 0.0;
+    at_.epoch_seconds = 0.0;
+    if (at_.epoch == options_.epochs) return;
+    ++at_.epoch;
+    save_checkpoint();
+    --at_.epoch;
+  }
+
+  void remember_best(const EpochReport& epoch) {
+    if (options_.patience == 0) {
+      at_.best_epoch = epoch.epoch;
+      return;
+    }
+    if (!epoch.validation || !epoch.validation->auc) {
+      throw InvalidArgument("patience needs a validation log with positives and negatives (--validation)");
+    }
+    if (*epoch.validation->auc <= at_.best_auc) return;
+    at_.best_auc = *epoch.validation->auc;
+    at_.best_epoch = epoch.epoch;
+    best_ = ParameterCopies();
+    best_.add(model_.parameters(), Part::values, ".best");
+  }
+
+  void keep_best() {
+    result_.best_epoch = at_.best_epoch;
+    if (!best_.empty()) best_.restore(model_.parameters(), Part::values, ".best");
+  }
+
+  void save_checkpoint() {
+    ParameterCopies copies;
+    const auto parameters = model_.parameters();
+    copies.add(parameters, Part::values, "");
+    copies.add(parameters, Part::first_moments, ".first_moment");
+    copies.add(parameters, Part::second_moments, ".second_moment");
+    auto tensors = copies.tensors();
+    const auto best = best_.tensors();
+    tensors.insert(tensors.end(), best.begin(), best.end());
+    json state = {{"format_version", kRankerFormatVersion}, {"fingerprint", fingerprint_}, {"position", at_}};
+    state["has_best"] = !best_.empty();
+    for (const auto& epoch : result_.epochs) state["epochs"].push_back(epoch_to_json(epoch));
+    data::write_safetensors(files_.checkpoint(), tensors, {{"neume", state.dump()}});
+  }
+
+  bool resume() {
+    if (!std::filesystem::exists(files_.checkpoint())) return false;
+    const data::SafetensorsFile file(files_.checkpoint());
+    try {
+      const json state = json::parse(file.metadata().at("neume"));
+      if (state.at("fingerprint") != fingerprint_) {
+        throw DataError("it was made with other options or other data; remove it or choose another output folder");
+      }
+      const auto parameters = model_.parameters();
+      read_parameters(file, parameters, Part::values, "");
+      read_parameters(file, parameters, Part::first_moments, ".first_moment");
+      read_parameters(file, parameters, Part::second_moments, ".second_moment");
+      if (state.at("has_best")) {
+        // Through the model's own arrays, so that the copies have their shapes.
+        ParameterCopies current;
+        current.add(parameters, Part::values, "");
+        read_parameters(file, parameters, Part::values, ".best");
+        best_.add(parameters, Part::values, ".best");
+        current.restore(parameters, Part::values, "");
+      }
+      state.at("position").get_to(at_);
+      for (const auto& epoch : state.value("epochs", json::array())) result_.epochs.push_back(epoch_from_json(epoch));
+    } catch (const DataError& error) {
+      throw DataError(fmt::format("{}: {}", files_.checkpoint().string(), error.what()));
+    } catch (const std::exception& error) {
+      throw DataError(fmt::format("{}: not a checkpoint of this version ({}); remove it to start over",
+                                  files_.checkpoint().string(), error.what()));
+    }
+    model_.parameters_changed();
+    if (events_.resumed) events_.resumed(at_.step, at_.epoch);
+    return true;
+  }
+
+  void write_bundle() {
+    ParameterCopies copies;
+    copies.add(model_.parameters(), Part::values, "");
+    auto tensors = copies.tensors();
+    tensors.push_back(data::tensor_of("item_interactions", {item_counts_.size()}, item_counts_));
+    data::write_safetensors(
+        files_.parameters(), tensors,
+        {{"neume",
+          json{{"format_version", kRankerFormatVersion}, {"options", data::options_to_json(options_)}}.dump()}});
+    data::write_semantic_ids(files_.sids(), training_.sids);
+    write_history(files_.history(), training_);
+    json manifest = {{"format_version", kRankerFormatVersion},
+                     {"kind", "ranker"},
+                     {"options", data::options_to_json(options_)},
+                     {"training_fingerprint", fingerprint_},
+                     {"best_epoch", result_.best_epoch}};
+    for (const auto& epoch : result_.epochs) manifest["epochs"].push_back(epoch_to_json(epoch));
+    for (const auto& file : {files_.parameters(), files_.sids(), files_.history()}) {
+      manifest["files"][file.filename().string()] = base::fingerprint_of_file(file);
+    }
+    base::write_file(files_.manifest(), manifest.dump(2) + "\n");
+  }
+
+  const TrainingData& training_;
+  RankerOptions options_;
+  const TrainingEvents& events_;
+  BundleFiles files_;
+  data::Histories histories_;
+  ItemCodes codes_;
+  SequenceModel<float> model_;
+  Samples samples_;
+  std::vector<std::uint32_t> item_counts_;
+  std::string fingerprint_;
+  ParameterCopies best_;
+  Position at_;
+  TrainingResult result_;
+};
+
+}  // namespace
+
+TrainingResult train_ranker(const TrainingData& training, const RankerOptions& options,
+                            const std::filesystem::path& folder, const TrainingEvents& events) {
+  options.validate();
+  const auto& labels = training.train.labels;
+  if (training.train.size() == 0 || (!labels.empty() && std::ranges::count(labels, std::uint8_t{1}) == 0)) {
+    throw DataError("the training log has no positives; check its label column or --label");
+  }
+  std::filesystem::create_directories(folder);
+  return Training(training, options, folder, events).run();
+}
+
+}  // namespace neume::rank

@@ -1,0 +1,48 @@
+#pragma once
+// Training a ranker from a log, with checkpoints: a killed training goes on from its last checkpoint and ends in the
+// same bytes.
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <neume/progress.hpp>
+#include <neume/ranker.hpp>
+#include <neume/semantic_ids.hpp>
+
+#include "data/interactions.hpp"
+
+namespace neume::rank {
+
+/// What a ranker learns from. Item rows of the logs are rows of `sids`, user rows those of `users`.
+struct TrainingData {
+  SemanticIds sids;
+  data::IdIndex users;
+  data::Interactions train;
+  std::optional<data::Interactions> validation;
+};
+
+struct TrainingEvents {
+  ProgressFn progress;
+  std::function<void(const EpochReport&)> epoch_done;
+  std::function<void(std::size_t step, std::size_t epoch)> resumed;  ///< a checkpoint was found and is continued
+};
+
+struct TrainingResult {
+  std::vector<EpochReport> epochs;
+  std::size_t best_epoch = 0;  ///< the epoch whose parameters were kept; the last, unless patience stopped it
+  bool resumed = false;
+};
+
+/// Trains and leaves a finished bundle in `folder` (docs/formats/ranker.md): ranker.safetensors, sids.parquet,
+/// history.parquet, and manifest.json, written last. While it runs the folder holds checkpoint.safetensors.
+/// Throws InvalidArgument for options out of range, families that the IDs lack, or a loss that is no longer finite
+/// (with the step); DataError where the log has no positives or the folder holds the checkpoint of another training
+/// (other options or data).
+TrainingResult train_ranker(const TrainingData& training, const RankerOptions& options,
+                            const std::filesystem::path& folder, const TrainingEvents& events = {});
+
+}  // namespace neume::rank
