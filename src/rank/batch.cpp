@@ -6,7 +6,7 @@ namespace neume::rank {
 
 namespace {
 
-constexpr std::size_t kPrefetchAhead = 16;  // an item's codes are a random cache line of a large array
+constexpr std::size_t kPrefetchAhead = 16;
 
 std::size_t layers_of(const ItemCodes& codes, Source source) {
   return source.is_items() ? 1 : codes.families()[source.family].num_layers();
@@ -19,48 +19,54 @@ std::size_t rows_of_table(const BatchSlots& slots, const ItemCodes& codes, Sourc
 /// Appends look-ups to arrays that have room for all of them.
 class LookupWriter {
  public:
-  LookupWriter(const ItemCodes& codes, Source source, std::size_t capacity, nn::Lookups& lookups)
-      : codes_(codes), source_(source), lookups_(lookups) {
+  LookupWriter(const BatchSlots& slots, const ItemCodes& codes, Source source, nn::Lookups& lookups)
+      : slots_(slots),
+        source_(source),
+        first_column_(source.is_items() ? 0 : codes.families()[source.family].first_column),
+        num_rows_(rows_of_table(slots, codes, source)),
+        lookups_(lookups) {
     lookups.clear(layers_of(codes, source));
-    lookups.rows.resize(capacity * lookups.layers);
-    lookups.samples.resize(capacity);
   }
 
-  void prefetch(std::uint32_t item) const {
-    if (!source_.is_items()) codes_.prefetch(item);
+  void reserve(std::size_t samples, std::size_t occurrences) {
+    lookups_.offsets.reserve(samples + 1);
+    lookups_.rows.resize(occurrences * lookups_.layers);
+    lookups_.samples.resize(occurrences);
   }
 
   /// Adds a look-up unless the item has no code in the family.
-  void add(std::uint32_t sample, std::uint32_t item, std::uint32_t slot) {
+  void add(std::uint32_t sample, std::uint32_t slot) {
     std::uint32_t* rows = lookups_.rows.data() + count_ * lookups_.layers;
     if (source_.is_items()) {
       *rows = slot;
-    } else if (codes_.has(source_.family, item)) {
-      codes_.rows_of(source_.family, item, rows);
     } else {
-      return;
+      const std::uint32_t* from = slots_.rows(slot) + first_column_;
+      if (*from == ItemCodes::kNoRow) return;
+      for (std::size_t l = 0; l < lookups_.layers; ++l) rows[l] = from[l];
     }
     lookups_.samples[count_++] = sample;
   }
 
   void end_sample() { lookups_.offsets.push_back(static_cast<std::uint32_t>(count_)); }
 
-  void finish(std::size_t num_rows) {
+  void finish() {
     lookups_.rows.resize(count_ * lookups_.layers);
     lookups_.samples.resize(count_);
-    lookups_.group_by_row(num_rows);
+    lookups_.group_by_row(num_rows_);
   }
 
  private:
-  const ItemCodes& codes_;
+  const BatchSlots& slots_;
   Source source_;
+  std::size_t first_column_;
+  std::size_t num_rows_;
   nn::Lookups& lookups_;
   std::size_t count_ = 0;
 };
 
 }  // namespace
 
-void BatchSlots::build(const Batch& batch) {
+void BatchSlots::build(const Batch& batch, const ItemCodes& codes) {
   items_.clear();
   const std::size_t most = batch.targets.size() + batch.history.size();
   hash_bits_ = static_cast<std::size_t>(std::bit_width(2 * most + 1));
@@ -69,6 +75,15 @@ void BatchSlots::build(const Batch& batch) {
   history_slots_.resize(batch.history.size());
   for (std::size_t i = 0; i < batch.history.size(); ++i) history_slots_[i] = slot_of(batch.history[i]);
   for (std::size_t i = 0; i < batch.targets.size(); ++i) target_slots_[i] = slot_of(batch.targets[i]);
+  row_stride_ = codes.stride();
+  rows_.resize(items_.size() * row_stride_);
+}
+
+void BatchSlots::fill_rows(const ItemCodes& codes, std::size_t begin, std::size_t end) {
+  for (std::size_t slot = begin; slot < end; ++slot) {
+    if (slot + kPrefetchAhead < end) codes.prefetch(items_[slot + kPrefetchAhead]);
+    codes.rows_of(items_[slot], rows_.data() + slot * row_stride_);
+  }
 }
 
 std::uint32_t BatchSlots::slot_of(std::uint32_t item) {
@@ -85,26 +100,26 @@ std::uint32_t BatchSlots::slot_of(std::uint32_t item) {
 
 void build_history_lookups(const Batch& batch, const BatchSlots& slots, const ItemCodes& codes, Source source,
                            nn::Lookups& lookups) {
-  LookupWriter writer(codes, source, batch.history.size(), lookups);
+  LookupWriter writer(slots, codes, source, lookups);
+  writer.reserve(batch.size(), batch.history.size());
   for (std::uint32_t s = 0; s < batch.size(); ++s) {
     for (std::size_t i = batch.history_offsets[s]; i < batch.history_offsets[s + 1]; ++i) {
-      if (i + kPrefetchAhead < batch.history.size()) writer.prefetch(batch.history[i + kPrefetchAhead]);
-      writer.add(s, batch.history[i], slots.history_slots()[i]);
+      writer.add(s, slots.history_slots()[i]);
     }
     writer.end_sample();
   }
-  writer.finish(rows_of_table(slots, codes, source));
+  writer.finish();
 }
 
 void build_target_lookups(const Batch& batch, const BatchSlots& slots, const ItemCodes& codes, Source source,
                           nn::Lookups& lookups) {
-  LookupWriter writer(codes, source, batch.size(), lookups);
+  LookupWriter writer(slots, codes, source, lookups);
+  writer.reserve(batch.size(), batch.size());
   for (std::uint32_t s = 0; s < batch.size(); ++s) {
-    if (s + kPrefetchAhead < batch.size()) writer.prefetch(batch.targets[s + kPrefetchAhead]);
-    writer.add(s, batch.targets[s], slots.target_slots()[s]);
+    writer.add(s, slots.target_slots()[s]);
     writer.end_sample();
   }
-  writer.finish(rows_of_table(slots, codes, source));
+  writer.finish();
 }
 
 }  // namespace neume::rank

@@ -41,14 +41,23 @@ struct Source {
   bool operator==(const Source&) const = default;
 };
 
-/// The distinct items of a batch ("slots", in order of first appearance), and slot numbers instead of items.
+/// The distinct items of a batch ("slots", in order of first appearance), slot numbers instead of items, and the table
+/// rows of every slot's codes: an item's codes are a random cache line of a large array, so they are fetched once a
+/// batch.
 class BatchSlots {
  public:
-  void build(const Batch& batch);
+  /// Slots only; fill_rows() must follow for every slot.
+  void build(const Batch& batch, const ItemCodes& codes);
+
+  /// Table rows of slots [begin, end). Ranges may be filled by different threads.
+  void fill_rows(const ItemCodes& codes, std::size_t begin, std::size_t end);
 
   const std::vector<std::uint32_t>& items() const { return items_; }
   const std::vector<std::uint32_t>& target_slots() const { return target_slots_; }
   const std::vector<std::uint32_t>& history_slots() const { return history_slots_; }
+
+  /// Rows of all families of a slot, side by side; ItemCodes::kNoRow where the item lacks a family.
+  const std::uint32_t* rows(std::size_t slot) const { return rows_.data() + slot * row_stride_; }
 
  private:
   std::uint32_t slot_of(std::uint32_t item);
@@ -58,6 +67,8 @@ class BatchSlots {
   std::vector<std::uint32_t> history_slots_;
   std::vector<std::uint64_t> hash_;  // open addressing: item + 1 in the high half, slot in the low half; 0 = free
   std::size_t hash_bits_ = 0;
+  std::vector<std::uint32_t> rows_;
+  std::size_t row_stride_ = 0;
 };
 
 /// History look-ups of a source: an item without codes in the family is left out.

@@ -29,6 +29,11 @@ ItemCodes::ItemCodes(const SemanticIds& sids, const std::vector<std::string>& na
     sources.push_back(family);
     families_.push_back({name, family->codebook_sizes, stride_});
     stride_ += family->num_layers();
+    std::uint32_t row = 0;
+    for (const std::size_t k : family->codebook_sizes) {
+      first_rows_.push_back(row);
+      row += static_cast<std::uint32_t>(k);
+    }
   }
   codes_.resize(num_items_ * stride_);
   for (std::size_t f = 0; f < sources.size(); ++f) {
@@ -39,14 +44,9 @@ ItemCodes::ItemCodes(const SemanticIds& sids, const std::vector<std::string>& na
   }
 }
 
-void ItemCodes::rows_of(std::size_t family, std::size_t item, std::uint32_t* rows) const {
-  const FamilyLayout& layout = families_[family];
-  const Code* codes = codes_.data() + item * stride_ + layout.first_column;
-  std::uint32_t layer_begin = 0;
-  for (std::size_t l = 0; l < layout.num_layers(); ++l) {
-    rows[l] = layer_begin + codes[l];
-    layer_begin += static_cast<std::uint32_t>(layout.codebook_sizes[l]);
-  }
+void ItemCodes::rows_of(std::size_t item, std::uint32_t* rows) const {
+  const Code* codes = codes_.data() + item * stride_;
+  for (std::size_t c = 0; c < stride_; ++c) rows[c] = codes[c] == kNoCode ? kNoRow : first_rows_[c] + codes[c];
 }
 
 void ItemCodes::permute_items(std::uint64_t seed) {

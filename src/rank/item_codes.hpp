@@ -32,15 +32,17 @@ class ItemCodes {
   std::size_t num_items() const { return num_items_; }
   const std::vector<FamilyLayout>& families() const { return families_; }
 
-  bool has(std::size_t family, std::size_t item) const {
-    return codes_[item * stride_ + families_[family].first_column] != kNoCode;
-  }
-
   /// Asks for the item's codes ahead of their use.
   void prefetch(std::size_t item) const { __builtin_prefetch(codes_.data() + item * stride_); }
 
-  /// Writes the item's L table rows of a family; has(family, item) must hold.
-  void rows_of(std::size_t family, std::size_t item, std::uint32_t* rows) const;
+  /// Codes of an item over all families.
+  std::size_t stride() const { return stride_; }
+
+  /// Marks the rows of a family that an item has no codes in.
+  static constexpr std::uint32_t kNoRow = 0xFFFFFFFF;
+
+  /// Writes the item's table rows in every family, side by side (stride() values).
+  void rows_of(std::size_t item, std::uint32_t* rows) const;
 
   /// Gives every item the codes of another one, drawn by a seeded permutation: the control that shows whether content
   /// helps, with everything else (number of codes, their sizes) as it was.
@@ -50,7 +52,8 @@ class ItemCodes {
   std::size_t num_items_ = 0;
   std::size_t stride_ = 0;
   std::vector<FamilyLayout> families_;
-  std::vector<Code> codes_;  // num_items x stride
+  std::vector<std::uint32_t> first_rows_;  // stride: where a column's layer begins in its family's table
+  std::vector<Code> codes_;                // num_items x stride
 };
 
 }  // namespace neume::rank

@@ -21,7 +21,13 @@ namespace neume::rank {
 
 namespace {
 
+constexpr std::uint64_t kMlpStream = 99;  // streams of random numbers for initial values
+constexpr std::uint64_t kUnitStreams = 100;
+constexpr std::uint64_t kItemStreams = 1000;
+constexpr std::size_t kInitialChunk = 4096;  // item rows a stream
+
 constexpr std::size_t kRowChunk = 256;      // table rows a task, so that rows and gradients fit in L2
+constexpr std::size_t kIndexChunk = 1024;   // distinct items a task
 constexpr std::size_t kSampleBlock = 64;    // samples a task
 constexpr std::size_t kPrefetchAhead = 12;  // item rows: a random row of a large table is a miss in every cache
 
@@ -80,55 +86,71 @@ SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, s
     const bool known = std::ranges::any_of(queries_, [&](const auto& q) { return q->source == unit.query; });
     if (!known) queries_.push_back(std::make_unique<Query>(Query{unit.query, 0, 0, {}}));
   }
-  input_width_ = (spec_.units.size() + queries_.size()) * spec_.width;
-  const std::size_t max_occurrences = spec_.max_batch * spec_.max_history;
-  const double start = 1.0 / static_cast<double>(spec_.max_history);  // an untrained unit averages a full history
   for (std::size_t u = 0; u < spec_.units.size(); ++u) {
-    const auto& unit = spec_.units[u];
-    const bool items = unit.source.is_items();
-    const std::size_t rows = items ? 0 : codes.families()[unit.source.family].num_rows();
-    const std::size_t layers = items ? 1 : codes.families()[unit.source.family].num_layers();
-    units_.push_back(std::make_unique<Unit>(unit, query_of(unit), u * spec_.width, rows));
-    Unit& made = *units_.back();
-    const std::string name = items ? "item" : codes.families()[unit.source.family].name;
-    base::Random random(base::derive_seed(seed, 100 + u));
-    made.attention = std::make_unique<nn::AttentionUnit<T>>(
-        "attention." + name,
-        typename nn::AttentionUnit<T>::Size{
-            {spec_.attention_hidden, spec_.width, layers}, spec_.max_batch, max_occurrences},
-        start, random);
-    made.table = base::Buffer<T>(rows * wide_);
-    made.gradients = base::Buffer<T>(rows * wide_);
-    made.first_moments = base::Buffer<T>(rows * spec_.width);
-    made.second_moments = base::Buffer<T>(rows * spec_.width);
-    for (std::size_t r = 0; r < rows; ++r) {
-      for (std::size_t c = 0; c < spec_.width; ++c) {
-        made.table[r * wide_ + spec_.attention_hidden + c] =
-            static_cast<T>(spec_.embedding_scale * (2.0 * random.uniform() - 1.0));
-      }
-    }
+    add_unit(spec_.units[u], base::derive_seed(seed, kUnitStreams + u));
   }
-  for (std::size_t q = 0; q < queries_.size(); ++q) {
-    queries_[q]->column = (spec_.units.size() + q) * spec_.width;
-    const auto unit =
-        std::ranges::find_if(units_, [&](const auto& u) { return u->spec.source == queries_[q]->source; });
-    if (unit == units_.end()) throw InternalError("a query source must be a unit's source");
-    queries_[q]->unit = static_cast<std::size_t>(unit - units_.begin());
-    (*unit)->query_as_target = q;
+  for (std::size_t q = 0; q < queries_.size(); ++q) link_query(q);
+  fill_items(seed);
+  allocate_batch_memory();
+  base::Random random(base::derive_seed(seed, kMlpStream));
+  mlp_ = std::make_unique<nn::Mlp<T>>(input_width_, spec_.mlp, spec_.max_batch, random);
+}
+
+template <class T>
+void SequenceModel<T>::add_unit(const ModelSpec::Unit& spec, std::uint64_t seed) {
+  const bool items = spec.source.is_items();
+  const std::size_t rows = items ? 0 : codes_.families()[spec.source.family].num_rows();
+  const std::size_t layers = items ? 1 : codes_.families()[spec.source.family].num_layers();
+  const std::string name = "attention." + (items ? "item" : codes_.families()[spec.source.family].name);
+  const typename nn::AttentionUnit<T>::Size size{
+      {spec_.attention_hidden, spec_.width, layers}, spec_.max_batch, spec_.max_batch * spec_.max_history};
+  const double output_bias = 1.0 / static_cast<double>(spec_.max_history);  // untrained, it averages a full history
+  base::Random random(seed);
+  auto unit = std::make_unique<Unit>(spec, query_of(spec), units_.size() * spec_.width, rows);
+  unit->attention = std::make_unique<nn::AttentionUnit<T>>(name, size, output_bias, random);
+  unit->table = base::Buffer<T>(rows * wide_);
+  unit->gradients = base::Buffer<T>(rows * wide_);
+  unit->first_moments = base::Buffer<T>(rows * spec_.width);
+  unit->second_moments = base::Buffer<T>(rows * spec_.width);
+  for (std::size_t r = 0; r < rows; ++r) {
+    T* raw = unit->table.data() + r * wide_ + spec_.attention_hidden;
+    for (std::size_t c = 0; c < spec_.width; ++c) raw[c] = initial_value(random);
   }
-  items_ = base::Buffer<T>(codes.num_items() * 3 * spec_.width);
-  base::parallel_for(base::num_chunks(codes.num_items(), 4096), [&](std::size_t chunk) {
-    base::Random random(base::derive_seed(seed, 1000 + chunk));
-    const nn::RowRange rows = chunk_of(chunk, 4096, codes_.num_items());
+  units_.push_back(std::move(unit));
+}
+
+template <class T>
+void SequenceModel<T>::link_query(std::size_t q) {
+  Query& query = *queries_[q];
+  query.column = (units_.size() + q) * spec_.width;
+  const auto unit = std::ranges::find_if(units_, [&](const auto& u) { return u->spec.source == query.source; });
+  if (unit == units_.end()) throw InternalError("a query source must be a unit's source");
+  query.unit = static_cast<std::size_t>(unit - units_.begin());
+  (*unit)->query_as_target = q;
+}
+
+template <class T>
+T SequenceModel<T>::initial_value(base::Random& random) const {
+  return static_cast<T>(spec_.embedding_scale * (2.0 * random.uniform() - 1.0));
+}
+
+template <class T>
+void SequenceModel<T>::fill_items(std::uint64_t seed) {
+  const std::size_t row_size = 3 * spec_.width;
+  items_ = base::Buffer<T>(codes_.num_items() * row_size);
+  base::parallel_for(base::num_chunks(codes_.num_items(), kInitialChunk), [&](std::size_t chunk) {
+    base::Random random(base::derive_seed(seed, kItemStreams + chunk));
+    const nn::RowRange rows = chunk_of(chunk, kInitialChunk, codes_.num_items());
     for (std::size_t r = rows.begin; r < rows.end; ++r) {
-      for (std::size_t c = 0; c < spec_.width; ++c) {
-        items_[r * 3 * spec_.width + c] = static_cast<T>(spec_.embedding_scale * (2.0 * random.uniform() - 1.0));
-      }
+      for (std::size_t c = 0; c < spec_.width; ++c) items_[r * row_size + c] = initial_value(random);
     }
   });
-  base::Random random(base::derive_seed(seed, 99));
-  mlp_ = std::make_unique<nn::Mlp<T>>(input_width_, spec_.mlp, spec_.max_batch, random);
-  const std::size_t max_slots = std::min(codes.num_items(), max_occurrences + spec_.max_batch);
+}
+
+template <class T>
+void SequenceModel<T>::allocate_batch_memory() {
+  input_width_ = (units_.size() + queries_.size()) * spec_.width;
+  const std::size_t max_slots = std::min(codes_.num_items(), spec_.max_batch * (spec_.max_history + 1));
   slot_rows_ = base::Buffer<T>(max_slots * wide_);
   slot_gradients_ = base::Buffer<T>(max_slots * wide_);
   inputs_ = base::Buffer<T>(spec_.max_batch * input_width_);
@@ -181,7 +203,11 @@ void SequenceModel<T>::build_index(const Batch& batch) {
                                     batch.size(), batch.history.size(), spec_.max_batch, spec_.max_history));
   }
   batch_size_ = batch.size();
-  slots_.build(batch);
+  slots_.build(batch, codes_);
+  base::parallel_for(base::num_chunks(slots_.items().size(), kIndexChunk), [&](std::size_t chunk) {
+    const nn::RowRange slots = chunk_of(chunk, kIndexChunk, slots_.items().size());
+    slots_.fill_rows(codes_, slots.begin, slots.end);
+  });
   for (auto& unit : units_) {
     tasks_.push_back([&, u = unit.get()] { build_history_lookups(batch, slots_, codes_, u->spec.source, u->history); });
   }

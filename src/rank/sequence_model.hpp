@@ -75,6 +75,12 @@ class SequenceModel {
   struct Query;
   using Step = const kernels::AdamStep<T>*;
 
+  void add_unit(const ModelSpec::Unit& spec, std::uint64_t seed);
+  void link_query(std::size_t query);
+  void fill_items(std::uint64_t seed);
+  void allocate_batch_memory();
+  T initial_value(base::Random& random) const;
+
   void build_index(const Batch& batch);
   void project_tables();
   void gather_items(nn::RowRange slots);
