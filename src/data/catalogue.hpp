@@ -27,7 +27,8 @@ struct CatalogueOptions {
   bool zero_is_missing = false;  ///< treat an all-zero row as an item that lacks the modality
 };
 
-/// Embeddings of one modality on the rows of the catalogue. Values come from a memory map (NPY) or from memory (tables).
+/// Embeddings of one modality on the rows of the catalogue. Values come from a memory map (NPY) or from memory
+/// (tables).
 class Modality {
  public:
   /// Where rows come from; one implementation for NPY, one for tables.

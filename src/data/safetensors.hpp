@@ -32,16 +32,19 @@ TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span
 TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::uint64_t> values);
 TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::uint8_t> values);
 
-/// Writes atomically: tensors in the given order, `metadata` as the header's __metadata__ (strings). Tensor data starts
-/// at a multiple of 64 bytes.
+/// Writes atomically: tensors in the given order, `metadata` as the header's __metadata__ (strings) with a checksum of
+/// the whole file beside it. Tensor data starts at a multiple of 64 bytes. Throws InvalidArgument for a name used
+/// twice, a shape that does not match the bytes, or text that is not UTF-8.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata);
 
-/// A mapped safetensors file. Everything in the header is checked against the file's size before use.
+/// A mapped safetensors file. Everything in the header is checked against the file's size before use, and the checksum
+/// where there is one (files of other writers have none). Immutable after construction, so safe to share.
 class SafetensorsFile {
  public:
-  /// Throws DataError with the path and what is wrong: truncated, header not JSON, offsets outside the file, overlapping
-  /// or unknown element types, shape that does not match the bytes.
+  /// Throws DataError with the path and what is wrong: truncated, header not JSON, offsets outside the file,
+  /// overlapping or unknown element types, shape that does not match the bytes, a checksum that does not match the
+  /// content.
   explicit SafetensorsFile(std::filesystem::path path);
 
   bool has(std::string_view name) const;
@@ -51,7 +54,8 @@ class SafetensorsFile {
   /// Shape of a tensor. Throws DataError where it is missing.
   const std::vector<std::size_t>& shape(std::string_view name) const;
 
-  /// Copies a tensor's values. Throws DataError where it is missing, has another element type, or values.size() differs.
+  /// Copies a tensor's values. Throws DataError where it is missing, has another element type, or values.size()
+  /// differs.
   void read(std::string_view name, std::span<float> values) const;
   void read(std::string_view name, std::span<std::uint16_t> values) const;
   void read(std::string_view name, std::span<std::uint32_t> values) const;
@@ -66,6 +70,7 @@ class SafetensorsFile {
     std::size_t end;
   };
   const Entry& find(std::string_view name) const;
+  void copy(std::string_view name, DType dtype, std::span<std::byte> out) const;
 
   std::filesystem::path path_;
   base::MappedFile file_;

@@ -1,0 +1,310 @@
+#include "data/interactions.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <neume/error.hpp>
+
+#include "data/table_source.hpp"
+
+namespace neume::data {
+
+namespace {
+
+constexpr const char* kUserAdvice = "name the user column with --user-column";
+constexpr const char* kItemAdvice = "name the item column with --item-column";
+constexpr const char* kTimeAdvice = "name the time column with --timestamp-column";
+constexpr double kMicroseconds = 1e6;
+
+/// A column of the query and how its values become ours.
+struct TimeColumn {
+  enum class Kind { as_is, seconds, moment };
+  std::string name;
+  std::string expression;
+  Kind kind = Kind::as_is;
+};
+
+std::optional<TimeColumn> time_column(const TableSource& table, const std::string& wanted) {
+  const TableColumn* column = wanted.empty() ? table.find("timestamp") : &table.column(wanted, kTimeAdvice);
+  if (column == nullptr) return std::nullopt;
+  const std::string quoted = sql_name(column->name);
+  const auto as = [&](const char* type) { return fmt::format("CAST({} AS {})", quoted, type); };
+  using Kind = TimeColumn::Kind;
+  if (column->is_integer() || column->is_wide_integer()) return TimeColumn{column->name, as("BIGINT"), Kind::as_is};
+  if (column->is_number()) return TimeColumn{column->name, as("DOUBLE"), Kind::seconds};
+  // A time with a zone is stored as microseconds UTC; casting it would ask for the session's zone.
+  if (column->type == "TIMESTAMP WITH TIME ZONE") return TimeColumn{column->name, quoted, Kind::moment};
+  if (column->type == "DATE" || column->type.starts_with("TIMESTAMP")) {
+    return TimeColumn{column->name, as("TIMESTAMP"), Kind::moment};
+  }
+  throw DataError(fmt::format("{}: column {}: expected a number, a date or a timestamp, found {}; convert it before",
+                              table.path(), column->name, column->type));
+}
+
+struct LabelColumn {
+  std::string name;
+  std::string expression;  ///< gives DOUBLE
+};
+
+std::optional<LabelColumn> label_column(TableSource& table, const std::string& wanted) {
+  const TableColumn* column = table.find(wanted.empty() ? "label" : wanted);
+  if (column == nullptr && wanted.empty()) return std::nullopt;
+  const std::string name = column == nullptr ? wanted : column->name;
+  const std::string expression = column == nullptr ? wanted : sql_name(column->name);
+  const TableColumn result = table.describe(expression);
+  if (result.type != "BOOLEAN" && !result.is_number()) {
+    throw DataError(
+        fmt::format("{}: label {}: expected a boolean or 0/1, found {}; give an expression such as "
+                    "--label \"rating >= 4\"",
+                    table.path(), name, result.type));
+  }
+  return LabelColumn{name, fmt::format("CAST(({}\n) AS DOUBLE)", expression)};
+}
+
+/// The columns of one log, found and typed.
+struct LogColumns {
+  IdColumn user;
+  IdColumn item;
+  std::optional<TimeColumn> time;
+  std::optional<LabelColumn> label;
+
+  LogColumns(TableSource& table, const InteractionOptions& options)
+      : user(IdColumn::of(table, options.user_column, kUserAdvice)),
+        item(IdColumn::of(table, options.item_column, kItemAdvice)),
+        time(time_column(table, options.timestamp_column)),
+        label(label_column(table, options.label)) {}
+
+  std::string select_list() const {
+    return fmt::format("{}, {}, {}, {}", user.expression, item.expression, time ? time->expression : "0",
+                       label ? label->expression : "0");
+  }
+};
+
+/// Walks the rows of a log. Users get rows of an index of their own first, so that a log that turns out to be wrong
+/// leaves the caller's index as it was.
+class LogReader {
+ public:
+  LogReader(const TableSource& table, const LogColumns& columns, const IdIndex& items, OnUnknownItem on_unknown_item)
+      : table_(table), columns_(columns), items_(items), on_unknown_item_(on_unknown_item) {}
+
+  void add(const QueryRows& rows) {
+    const ColumnView user = rows.column(0);
+    const ColumnView item = rows.column(1);
+    const ColumnView times = rows.column(2);
+    const ColumnView labels = rows.column(3);
+    for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+      row_ = rows.first_row() + i;
+      if (!user.is_valid(i)) fail_null(columns_.user.name, "a user id");
+      if (!item.is_valid(i)) fail_null(columns_.item.name, "an item id");
+      // Time and label are looked at even where the row is skipped: a broken log is broken whatever the catalogue.
+      const std::int64_t time = columns_.time ? time_of(times, i) : 0;
+      const std::uint8_t label = columns_.label ? label_of(labels, i) : 0;
+      const auto item_row =
+          columns_.item.is_text ? items_.find(item.text(i)) : items_.find(item.values<std::int64_t>()[i]);
+      if (!item_row) {
+        if (on_unknown_item_ == OnUnknownItem::error) fail_unknown(item, i);
+        ++log_.num_skipped;
+        continue;
+      }
+      log_.items.push_back(*item_row);
+      log_.users.push_back(columns_.user.is_text ? users_.find_or_add(user.text(i))
+                                                 : users_.find_or_add(user.values<std::int64_t>()[i]));
+      if (columns_.time) log_.timestamps.push_back(time);
+      if (columns_.label) log_.labels.push_back(label);
+    }
+  }
+
+  Interactions finish(IdIndex& users) {
+    if (log_.size() + log_.num_skipped == 0) {
+      throw DataError(fmt::format("{}: the table is empty: expected at least one row", table_.path()));
+    }
+    if (log_.size() == 0) {
+      throw DataError(
+          fmt::format("{}: nothing is left: the items of all {} rows are unknown; are log and semantic IDs of "
+                      "the same catalogue, and is {} the item column?",
+                      table_.path(), log_.num_skipped, columns_.item.name));
+    }
+    if (users.size() == 0) {
+      users = std::move(users_);
+    } else {
+      const std::vector<std::uint32_t> row_of = add_users(users);
+      for (auto& user : log_.users) user = row_of[user];
+    }
+    return std::move(log_);
+  }
+
+ private:
+  std::string place(const std::string& column) const {
+    return fmt::format("{}: column {}: row {} (0-based)", table_.path(), column, row_);
+  }
+
+  [[noreturn]] void fail_null(const std::string& column, const char* expected) const {
+    throw DataError(fmt::format("{}: expected {}, found null", place(column), expected));
+  }
+
+  [[noreturn]] void fail_unknown(const ColumnView& item, std::size_t i) const {
+    const std::string id =
+        columns_.item.is_text ? std::string(item.text(i)) : std::to_string(item.values<std::int64_t>()[i]);
+    throw DataError(
+        fmt::format("{}: expected an item of the catalogue, found the unknown item {}; skip such rows with "
+                    "--on-unknown-item skip",
+                    place(columns_.item.name), id));
+  }
+
+  std::int64_t time_of(const ColumnView& column, std::size_t i) const {
+    const TimeColumn& time = *columns_.time;
+    if (!column.is_valid(i)) fail_null(time.name, "a time");
+    if (time.kind == TimeColumn::Kind::seconds) {
+      const double value = column.values<double>()[i];
+      const double microseconds = std::nearbyint(value * kMicroseconds);
+      if (!(std::abs(microseconds) < 0x1p63)) {
+        throw DataError(fmt::format("{}: expected a time in seconds, found {}; write the times as integers",
+                                    place(time.name), value));
+      }
+      return static_cast<std::int64_t>(microseconds);
+    }
+    const std::int64_t value = column.values<std::int64_t>()[i];
+    constexpr std::int64_t kInfinity = std::numeric_limits<std::int64_t>::max();
+    if (time.kind == TimeColumn::Kind::moment && (value == kInfinity || value == -kInfinity)) {
+      throw DataError(fmt::format("{}: expected a date or time, found infinity", place(time.name)));
+    }
+    return value;
+  }
+
+  std::uint8_t label_of(const ColumnView& column, std::size_t i) const {
+    if (!column.is_valid(i)) fail_null(columns_.label->name, "a label");
+    const double value = column.values<double>()[i];
+    if (value != 0.0 && value != 1.0) {
+      throw DataError(
+          fmt::format("{}: expected a boolean or 0/1, found {}; give an expression such as --label \"{} >= 4\"",
+                      place(columns_.label->name), value, columns_.label->name));
+    }
+    return static_cast<std::uint8_t>(value);
+  }
+
+  /// Adds the log's users to the caller's index; returns their rows there.
+  std::vector<std::uint32_t> add_users(IdIndex& users) const {
+    const ItemIds& found = users_.ids();
+    std::vector<std::uint32_t> row_of(found.size());
+    if (found.is_text()) {
+      for (const auto& id : found.texts()) {
+        if (users.can_hold(id)) continue;
+        throw DataError(fmt::format("{}: column {}: expected integer user ids as read before, found \"{}\"",
+                                    table_.path(), columns_.user.name, id));
+      }
+    }
+    for (std::size_t i = 0; i < row_of.size(); ++i) {
+      row_of[i] = found.is_text() ? users.find_or_add(found.texts()[i]) : users.find_or_add(found.integers()[i]);
+    }
+    return row_of;
+  }
+
+  const TableSource& table_;
+  const LogColumns& columns_;
+  const IdIndex& items_;
+  OnUnknownItem on_unknown_item_;
+  IdIndex users_;
+  Interactions log_;
+  std::size_t row_ = 0;
+};
+
+}  // namespace
+
+Interactions read_interactions(const std::string& source, const IdIndex& items, IdIndex& users,
+                               const InteractionOptions& options) {
+  const SourcePath path = SourcePath::parse(source);
+  if (!path.expression.empty()) {
+    throw InvalidArgument(fmt::format("{}: a log is a whole table, found the column :{}; name columns with options",
+                                      path.path, path.expression));
+  }
+  return read_table(path, [&](TableSource& table) {
+    const LogColumns columns(table, options);
+    LogReader reader(table, columns, items, options.on_unknown_item);
+    QueryRows rows = table.select(columns.select_list());
+    while (rows.next()) reader.add(rows);
+    return reader.finish(users);
+  });
+}
+
+namespace {
+
+/// Walks the rows of a label table.
+class LabelReader {
+ public:
+  LabelReader(const TableSource& table, const IdColumn& id, const IdIndex& items)
+      : table_(table), id_(id), items_(items) {
+    labels_.of_item.assign(items.size(), ItemLabels::kNone);
+    row_of_item_.assign(items.size(), kNoRow);
+  }
+
+  void add(const QueryRows& rows) {
+    const ColumnView id = rows.column(0);
+    const ColumnView label = rows.column(1);
+    for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+      const std::size_t row = rows.first_row() + i;
+      if (!id.is_valid(i)) {
+        throw DataError(fmt::format("{}: column {}: row {} (0-based): expected an item id, found null", table_.path(),
+                                    id_.name, row));
+      }
+      const auto item = id_.is_text ? items_.find(id.text(i)) : items_.find(id.values<std::int64_t>()[i]);
+      if (!item) continue;
+      if (row_of_item_[*item] != kNoRow) {
+        throw DataError(
+            fmt::format("{}: column {}: item {} occurs twice: in rows {} and {} (0-based); expected every "
+                        "item once",
+                        table_.path(), id_.name, items_.ids().name(*item), row_of_item_[*item], row));
+      }
+      row_of_item_[*item] = row;
+      if (label.is_valid(i)) labels_.of_item[*item] = names_.find_or_add(label.text(i));
+    }
+    num_rows_ = rows.first_row() + rows.num_rows();
+  }
+
+  ItemLabels finish() {
+    if (num_rows_ == 0)
+      throw DataError(fmt::format("{}: the table is empty: expected at least one row", table_.path()));
+    if (names_.size() == 0) {
+      throw DataError(fmt::format("{}: no item of the catalogue has a label here; is {} the item column?",
+                                  table_.path(), id_.name));
+    }
+    labels_.names = names_.ids().texts();
+    return std::move(labels_);
+  }
+
+ private:
+  static constexpr std::size_t kNoRow = std::numeric_limits<std::size_t>::max();
+
+  const TableSource& table_;
+  const IdColumn& id_;
+  const IdIndex& items_;
+  IdIndex names_;
+  ItemLabels labels_;
+  std::vector<std::size_t> row_of_item_;
+  std::size_t num_rows_ = 0;
+};
+
+}  // namespace
+
+ItemLabels read_item_labels(const std::string& source, const IdIndex& items, const std::string& item_column) {
+  const SourcePath path = SourcePath::parse(source);
+  if (path.expression.empty()) {
+    throw InvalidArgument(fmt::format("{}: which column holds the labels? Write {}:COLUMN (or any SQL expression)",
+                                      path.path, path.path));
+  }
+  return read_table(path, [&](TableSource& table) {
+    const IdColumn id = IdColumn::of(table, item_column, kItemAdvice);
+    const TableColumn* column = table.find(path.expression);
+    const std::string expression = column == nullptr ? path.expression : sql_name(column->name);
+    LabelReader reader(table, id, items);
+    QueryRows rows = table.select(fmt::format("{}, CAST(({}\n) AS VARCHAR)", id.expression, expression));
+    while (rows.next()) reader.add(rows);
+    return reader.finish();
+  });
+}
+
+}  // namespace neume::data

@@ -1,0 +1,260 @@
+#include "data/sids_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <neume/error.hpp>
+
+#include "base/file.hpp"
+#include "data/id_index.hpp"
+#include "data/table_source.hpp"
+#include "data/table_writer.hpp"
+
+namespace neume::data {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Path = std::filesystem::path;
+
+constexpr const char* kFormat = "neume-sids";
+constexpr int kVersion = 1;
+constexpr const char* kMetadataKey = "neume";
+constexpr const char* kItemColumn = "item_id";
+constexpr std::size_t kMaxCodebookSize = kNoCode;
+
+void check_family(const CodeFamily& family, std::size_t num_items) {
+  const std::size_t layers = family.num_layers();
+  if (layers == 0 || family.codes.size() != num_items * layers) {
+    throw InvalidArgument(fmt::format("family {}: expected {} items x {} layers of codes, found {}", family.name,
+                                      num_items, layers, family.codes.size()));
+  }
+  for (std::size_t i = 0; i < family.codes.size(); ++i) {
+    const Code code = family.codes[i];
+    const bool has = family.has(i / layers);
+    if (has ? code >= family.codebook_sizes[i % layers] : code != kNoCode) {
+      throw InvalidArgument(fmt::format("family {}: item row {}: code {} does not fit layer {} of {} codes",
+                                        family.name, i / layers, code, i % layers, family.codebook_sizes[i % layers]));
+    }
+  }
+}
+
+/// Hash of the ids and all codes: a damaged file must not be read as another catalogue.
+std::string content_fingerprint(const SemanticIds& sids) {
+  std::string parts;
+  if (sids.items.is_text()) {
+    std::string names;
+    for (const auto& id : sids.items.texts()) names += fmt::format("{}:{}", id.size(), id);
+    parts = base::fingerprint(std::as_bytes(std::span(names)));
+  } else {
+    parts = base::fingerprint(std::as_bytes(std::span(sids.items.integers())));
+  }
+  for (const auto& family : sids.families) parts += base::fingerprint(std::as_bytes(std::span(family.codes)));
+  return base::fingerprint(std::as_bytes(std::span(parts)));
+}
+
+std::string metadata_of(const SemanticIds& sids) {
+  Json metadata{{"format", kFormat}, {"version", kVersion}, {"families", Json::array()}};
+  for (const auto& family : sids.families) {
+    metadata["families"].push_back({{"name", family.name}, {"codebook_sizes", family.codebook_sizes}});
+  }
+  metadata["content"] = content_fingerprint(sids);
+  return metadata.dump();
+}
+
+std::vector<std::uint8_t> validity_of(const CodeFamily& family) {
+  std::vector<std::uint8_t> valid(family.num_items());
+  for (std::size_t item = 0; item < valid.size(); ++item) valid[item] = family.has(item) ? 1 : 0;
+  return valid;
+}
+
+[[noreturn]] void fail(const Path& path, const std::string& what) {
+  throw DataError(fmt::format("{}: not a sound sids file: {}; write it anew with neume encode", path.string(), what));
+}
+
+/// What the key-value metadata promise.
+struct Promise {
+  std::vector<CodeFamily> families;  ///< without codes
+  std::string content;
+};
+
+Promise parse_metadata(const Path& path, const std::string& text) {
+  Promise promise;
+  try {
+    const Json metadata = Json::parse(text);
+    if (metadata.at("format") != kFormat || metadata.at("version") != kVersion) {
+      fail(path, fmt::format("expected format {} version {}, found {} version {}", kFormat, kVersion,
+                             metadata.at("format").dump(), metadata.at("version").dump()));
+    }
+    promise.content = metadata.at("content").get<std::string>();
+    for (const Json& family : metadata.at("families")) {
+      promise.families.push_back(
+          {family.at("name").get<std::string>(), family.at("codebook_sizes").get<std::vector<std::size_t>>(), {}});
+      const auto& sizes = promise.families.back().codebook_sizes;
+      const bool sound =
+          !sizes.empty() && std::ranges::all_of(sizes, [](std::size_t k) { return k >= 1 && k <= kMaxCodebookSize; });
+      if (!sound) fail(path, fmt::format("family {}: codebook sizes out of range", promise.families.back().name));
+    }
+  } catch (const Json::exception& error) {
+    fail(path, fmt::format("its metadata are broken: {}", error.what()));
+  }
+  if (promise.families.empty()) fail(path, "expected at least one code family, found none");
+  return promise;
+}
+
+Promise read_metadata(TableSource& table, const Path& path) {
+  QueryRows rows = table.query(fmt::format("SELECT decode(value) FROM parquet_kv_metadata({}) WHERE decode(key) = {}",
+                                           sql_text(path.string()), sql_text(kMetadataKey)));
+  std::optional<std::string> text;
+  while (rows.next()) text = std::string(rows.column(0).text(0));
+  if (!text) fail(path, "expected key-value metadata under the key neume, found none");
+  return parse_metadata(path, *text);
+}
+
+/// Collects the rows of a sids table.
+class SidsReader {
+ public:
+  SidsReader(const Path& path, std::vector<CodeFamily> families, bool has_text_ids)
+      : path_(path), families_(std::move(families)), has_text_ids_(has_text_ids) {}
+
+  void add(const QueryRows& rows) {
+    const ColumnView id = rows.column(0);
+    for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+      row_ = rows.first_row() + i;
+      if (!id.is_valid(i)) fail_row("expected an item id, found null");
+      const std::size_t place =
+          has_text_ids_ ? index_.find_or_add(id.text(i)) : index_.find_or_add(id.values<std::int64_t>()[i]);
+      if (place != row_) fail_row(fmt::format("item {} stands in row {} already", index_.ids().name(place), place));
+    }
+    for (std::size_t f = 0; f < families_.size(); ++f) add_family(rows, rows.column(f + 1), families_[f]);
+  }
+
+  SemanticIds finish() { return {index_.ids(), std::move(families_)}; }
+
+ private:
+  [[noreturn]] void fail_row(const std::string& what) const {
+    fail(path_, fmt::format("row {} (0-based): {}", row_, what));
+  }
+
+  void add_family(const QueryRows& rows, const ColumnView& lists, CodeFamily& family) {
+    const std::size_t layers = family.num_layers();
+    const ColumnView elements = lists.elements();
+    for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+      row_ = rows.first_row() + i;
+      if (!lists.is_valid(i)) {
+        family.codes.insert(family.codes.end(), layers, kNoCode);
+        continue;
+      }
+      const auto [offset, length] = lists.list(i);
+      if (length != layers) fail_row(fmt::format("{}: expected {} codes, found {}", family.name, layers, length));
+      for (std::size_t layer = 0; layer < layers; ++layer) {
+        const bool has = elements.is_valid(offset + layer);
+        const Code code = has ? elements.values<Code>()[offset + layer] : kNoCode;
+        if (code >= family.codebook_sizes[layer]) {
+          fail_row(fmt::format("{}: layer {}: expected a code below {}, found {}", family.name, layer,
+                               family.codebook_sizes[layer], has ? std::to_string(code) : "null"));
+        }
+        family.codes.push_back(code);
+      }
+    }
+  }
+
+  const Path& path_;
+  std::vector<CodeFamily> families_;
+  bool has_text_ids_;
+  IdIndex index_;
+  std::size_t row_ = 0;
+};
+
+void write_json_line(std::ostream& out, const SemanticIds& sids, std::size_t item) {
+  const Json id = sids.items.is_text() ? Json(sids.items.texts()[item]) : Json(sids.items.integers()[item]);
+  out << "{\"item\": " << id.dump();
+  for (const auto& family : sids.families) {
+    out << ", " << Json(family.name).dump() << ": ";
+    if (!family.has(item)) {
+      out << "null";
+      continue;
+    }
+    const auto codes = family.of(item);
+    for (std::size_t layer = 0; layer < codes.size(); ++layer) {
+      out << (layer == 0 ? "[" : ", ") << fmt::format("\"<{}_{}>\"", static_cast<char>('a' + layer), codes[layer]);
+    }
+    out << "]";
+  }
+  out << "}\n";
+}
+
+}  // namespace
+
+void write_semantic_ids(const Path& path, const SemanticIds& sids) {
+  const std::size_t num_items = sids.items.size();
+  if (sids.families.empty()) throw InvalidArgument("semantic IDs need at least one code family");
+  std::vector<ColumnSpec> specs{{kItemColumn, sids.items.is_text() ? ColumnType::text : ColumnType::int64}};
+  std::vector<std::vector<std::uint8_t>> validity;
+  for (const auto& family : sids.families) {
+    check_family(family, num_items);
+    specs.push_back({family.name, ColumnType::code_list});
+    validity.push_back(validity_of(family));
+  }
+  std::vector<ColumnData> columns;
+  if (sids.items.is_text()) {
+    columns.emplace_back(std::span<const std::string>(sids.items.texts()));
+  } else {
+    columns.emplace_back(std::span<const std::int64_t>(sids.items.integers()));
+  }
+  for (std::size_t f = 0; f < sids.families.size(); ++f) {
+    const CodeFamily& family = sids.families[f];
+    columns.emplace_back(CodeRows{family.codes, family.num_layers()}, validity[f]);
+  }
+  TableWriter writer(std::move(specs));
+  writer.append(columns);
+  writer.finish(path, {{kMetadataKey, metadata_of(sids)}});
+}
+
+SemanticIds read_semantic_ids(const Path& path) {
+  TableSource table({path.string(), "", FileKind::parquet}, TypeSample::whole_file);
+  Promise promise = read_metadata(table, path);
+  const IdColumn id = IdColumn::of(table, kItemColumn, "write the file anew with neume encode");
+  std::string select_list = id.expression;
+  for (const auto& family : promise.families) {
+    const TableColumn& column = table.column(family.name, "write the file anew with neume encode");
+    if (column.type != "USMALLINT[]") {
+      fail(path, fmt::format("column {}: expected USMALLINT[], found {}", column.name, column.type));
+    }
+    select_list += ", " + sql_name(column.name);
+  }
+  SidsReader reader(path, std::move(promise.families), id.is_text);
+  QueryRows rows = table.select(select_list);
+  while (rows.next()) reader.add(rows);
+  SemanticIds sids = reader.finish();
+  const std::string found = content_fingerprint(sids);
+  if (found != promise.content) {
+    fail(path, fmt::format("expected content with the fingerprint {}, found {}: it was changed after it was written",
+                           promise.content, found));
+  }
+  return sids;
+}
+
+void write_semantic_ids_json(const Path& path, const SemanticIds& sids) {
+  constexpr std::size_t kMaxLayers = 26;  // letters of the alphabet
+  for (const auto& family : sids.families) {
+    check_family(family, sids.items.size());
+    if (family.num_layers() > kMaxLayers) throw InvalidArgument(fmt::format("family {}: too many layers", family.name));
+  }
+  base::write_atomically(path, [&](const Path& temporary) {
+    std::ofstream out(temporary, std::ios::binary);
+    for (std::size_t item = 0; item < sids.items.size(); ++item) write_json_line(out, sids, item);
+    out.close();
+    if (!out) throw DataError(fmt::format("{}: cannot write; is the disk full?", path.string()));
+  });
+}
+
+}  // namespace neume::data

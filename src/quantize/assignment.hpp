@@ -1,0 +1,64 @@
+#pragma once
+// Nearest codewords of blocks of rows: one matrix product a block, and an arg-min over the scores while they are in
+// cache. Fit and encode both come through here with blocks of the same shape, so a row gets the same code in both.
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <neume/quantizer.hpp>
+
+#include "base/buffer.hpp"
+#include "kernels/argmin.hpp"
+
+namespace neume::quantize {
+
+/// Rows of a block. Every product has exactly this many (zeros fill the last block of a range): an element of the
+/// result then depends on its own row alone, wherever the row stands.
+inline constexpr std::size_t kBlockRows = 128;
+
+/// Codewords that are searched at once: 128 x 512 scores are 256 KiB, which stay in L2 beside the block.
+inline constexpr std::size_t kCodesAtOnce = 512;
+
+/// A block of rows: kBlockRows x d floats without padding between rows, of which the first `count` are real, and the
+/// earlier codes of row i at codes[i * code_stride], one a table of the codebook.
+struct RowBlock {
+  const float* rows;
+  std::size_t count;
+  const Code* codes;
+  std::size_t code_stride;
+};
+
+/// Memory that one thread needs to assign blocks of width d.
+class AssignmentScratch {
+ public:
+  AssignmentScratch(std::size_t width, std::size_t largest_codebook);
+
+  /// Nearest codewords of the block's rows; among equal distances the lowest. Valid until the next call.
+  std::span<const kernels::Nearest> assign(const CodebookLayer& codebook, const RowBlock& block);
+
+  /// `count` rows of width d at `rows` as a full block: the rows themselves where there are kBlockRows of them, else a
+  /// copy with zeros behind.
+  const float* full_block(const float* rows, std::size_t count);
+
+ private:
+  std::size_t width_;
+  base::Buffer<float> scores_;
+  base::Buffer<float> padded_;
+  std::vector<kernels::Nearest> nearest_;
+};
+
+/// Fills bias and tables of `codebook` from its codewords. `earlier` are the layers before it, or none where the
+/// codebook has no prefix half. Throws InvalidArgument where a table would pass kMaxTableFloats.
+void prepare_codebook(CodebookLayer& codebook, std::span<const CodebookLayer> earlier, double prefix_weight);
+
+/// Limit of one k_m x k table: 1 GiB, reached at k = 16,384.
+inline constexpr std::size_t kMaxTableFloats = std::size_t{1} << 28;
+
+/// out = sum over `earlier` of the residual halves that `codes` select: the prefix of a row (d floats).
+void sum_codewords(std::span<const CodebookLayer> earlier, const Code* codes, std::span<float> out);
+
+/// row -= codeword, the step from one residual to the next. Fit and encode share it.
+void subtract_codeword(std::span<float> row, std::span<const float> codeword);
+
+}  // namespace neume::quantize

@@ -1,0 +1,232 @@
+#include "quantize/encoder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <neume/error.hpp>
+
+#include "base/parallel.hpp"
+#include "quantize/assignment.hpp"
+#include "quantize/preprocess.hpp"
+
+namespace neume::quantize {
+
+namespace {
+
+constexpr std::size_t kItemsAtOnce = 16 * kBlockRows;
+
+using Items = std::span<const std::uint32_t>;
+
+/// Runs `work` on the rows of `items`, and puts the item's name into its complaint about a row.
+template <class Work>
+void with_item_names(const data::Catalogue& catalogue, Items items, const Work& work) {
+  try {
+    work();
+  } catch (const BadRow& problem) {
+    throw DataError(fmt::format("item {}: {}", catalogue.items.name(items[problem.row()]), problem.reason()));
+  }
+}
+
+/// Throws InvalidArgument unless the catalogue has the quantizer's modalities with their widths.
+void check_modalities(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer) {
+  const InputShape& shape = quantizer.shape();
+  for (std::size_t b = 0; b < shape.block_names.size(); ++b) {
+    const data::Modality* modality = catalogue.find(shape.block_names[b]);
+    if (modality == nullptr)
+      throw InvalidArgument(fmt::format("the codebook needs modality {}, which was not given", shape.block_names[b]));
+    if (modality->width() != shape.block_widths[b])
+      throw InvalidArgument(fmt::format("modality {}: the codebook expects width {}, found {}", shape.block_names[b],
+                                        shape.block_widths[b], modality->width()));
+  }
+}
+
+/// Gathers and encodes `items`: items.size() x L codes.
+void encode_items(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, Items items,
+                  std::span<Code> codes) {
+  const Matrix rows = catalogue.gather(quantizer.shape().block_names, items);
+  with_item_names(catalogue, items, [&] { quantizer.encode(rows.view(), codes); });
+}
+
+CodeFamily without_codes(const std::string& name, std::vector<std::size_t> sizes, std::size_t num_items) {
+  CodeFamily family{name, std::move(sizes), {}};
+  family.codes.assign(num_items * family.num_layers(), kNoCode);
+  return family;
+}
+
+/// Copies codes of `items` (items.size() x L) to their rows of the family.
+void scatter(Items items, std::span<const Code> codes, CodeFamily& family) {
+  const std::size_t num_layers = family.num_layers();
+  for (std::size_t i = 0; i < items.size(); ++i)
+    std::copy_n(codes.data() + i * num_layers, num_layers, family.codes.data() + items[i] * num_layers);
+}
+
+/// Squared distance, in double, of a row (r, p) to one codeword.
+double distance_to(const CodebookLayer& layer, std::size_t code, std::span<const double> residual,
+                   std::span<const double> prefix, double prefix_weight) {
+  double first = 0.0, second = 0.0;
+  for (std::size_t j = 0; j < residual.size(); ++j) {
+    const double gap = residual[j] - double{layer.residual.row(code)[j]};
+    first += gap * gap;
+    if (layer.prefix.empty()) continue;
+    const double prefix_gap = prefix[j] - double{layer.prefix.row(code)[j]};
+    second += prefix_gap * prefix_gap;
+  }
+  return first + prefix_weight * prefix_weight * second;
+}
+
+/// True where, in the first layer in which the two IDs differ, both codes are equally near but for rounding.
+bool equal_but_for_rounding(const ResidualQuantizer& quantizer, std::span<const float> raw, std::span<const Code> a,
+                            std::span<const Code> b) {
+  constexpr double kRelativeGap = 1e-5;
+  if (a[0] == kNoCode || b[0] == kNoCode) return false;
+  std::vector<float> row(raw.size());
+  RowTransform{quantizer.shape(), quantizer.mean(), quantizer.scale()}.apply(raw, 0, row);
+  std::vector<double> residual(row.begin(), row.end()), prefix(row.size(), 0.0);
+  const double weight = quantizer.options().effective_prefix_weight();
+  for (std::size_t l = 0; l < a.size(); ++l) {
+    const CodebookLayer& layer = quantizer.layer(l);
+    if (a[l] >= layer.size() || b[l] >= layer.size()) return false;
+    if (a[l] != b[l]) {
+      const double first = distance_to(layer, a[l], residual, prefix, weight);
+      const double second = distance_to(layer, b[l], residual, prefix, weight);
+      return std::abs(first - second) <= kRelativeGap * std::max(first, second);
+    }
+    for (std::size_t j = 0; j < row.size(); ++j) {
+      residual[j] -= double{layer.residual.row(a[l])[j]};
+      prefix[j] += double{layer.residual.row(a[l])[j]};
+    }
+  }
+  return true;
+}
+
+/// One pass of verify_family: codes in batches of `batch_size`, compared with the stored ones.
+class Verifier {
+ public:
+  Verifier(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, const CodeFamily& stored)
+      : catalogue_(catalogue), quantizer_(quantizer), stored_(stored) {
+    items_ = catalogue.items_with(quantizer.shape().block_names);
+    report_.num_rows = catalogue.items.size();
+    std::vector<bool> has(catalogue.items.size(), false);
+    for (const std::uint32_t item : items_) has[item] = true;
+    // Items without the modality must have no code; that does not depend on batches.
+    for (std::size_t item = 0; item < has.size(); ++item)
+      if (!has[item]) compare(item, std::vector<Code>(stored.num_layers(), kNoCode));
+  }
+
+  void check_batches(std::size_t batch_size) {
+    const std::size_t num_batches = base::num_chunks(items_.size(), batch_size);
+    const std::size_t step = std::max<std::size_t>(1, kBlockRows / batch_size);
+    std::vector<Code> codes;
+    for (std::size_t b = 0; b < num_batches; b += step) {
+      const std::size_t begin = b * batch_size, count = std::min(batch_size, items_.size() - begin);
+      const Items batch(items_.data() + begin, count);
+      codes.resize(count * stored_.num_layers());
+      encode_items(catalogue_, quantizer_, batch, codes);
+      for (std::size_t i = 0; i < count; ++i)
+        compare(batch[i], std::span(codes).subspan(i * stored_.num_layers(), stored_.num_layers()));
+    }
+  }
+
+  const VerifyReport& report() const { return report_; }
+
+ private:
+  void compare(std::size_t item, std::span<const Code> codes) {
+    ++report_.num_comparisons;
+    if (std::ranges::equal(codes, stored_.of(item))) return;
+    ++report_.mismatches;
+    report_.first_mismatch = std::min(item, report_.first_mismatch.value_or(item));
+    if (codes[0] == kNoCode) return;
+    const std::uint32_t row = static_cast<std::uint32_t>(item);
+    const Matrix raw = catalogue_.gather(quantizer_.shape().block_names, {&row, 1});
+    report_.within_rounding += equal_but_for_rounding(quantizer_, raw.row(0), codes, stored_.of(item));
+  }
+
+  const data::Catalogue& catalogue_;
+  const ResidualQuantizer& quantizer_;
+  const CodeFamily& stored_;
+  std::vector<std::uint32_t> items_;
+  VerifyReport report_;
+};
+
+/// Sets the number of threads and puts the old number back.
+class ThreadCount {
+ public:
+  ThreadCount() : previous_(base::num_threads()) {}
+  ~ThreadCount() { base::set_num_threads(previous_); }
+  ThreadCount(const ThreadCount&) = delete;
+  ThreadCount& operator=(const ThreadCount&) = delete;
+
+ private:
+  std::size_t previous_;
+};
+
+}  // namespace
+
+FamilyPlan FamilyPlan::joint(const data::Catalogue& catalogue) {
+  FamilyPlan plan{"joint", {}};
+  for (const data::Modality& modality : catalogue.modalities) plan.modalities.push_back(modality.name());
+  return plan;
+}
+
+Scaling default_scaling(const FamilyPlan& plan) { return plan.modalities.size() > 1 ? Scaling::rms : Scaling::none; }
+
+FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, Scaling scaling,
+                     const QuantizerOptions& options, const ProgressFn& progress) {
+  options.validate();
+  InputShape shape{plan.modalities, {}, scaling};
+  for (const std::string& name : plan.modalities) {
+    const data::Modality* modality = catalogue.find(name);
+    if (modality == nullptr) throw InvalidArgument(fmt::format("family {}: there is no modality {}", plan.name, name));
+    shape.block_widths.push_back(modality->width());
+  }
+  if (plan.modalities.empty()) throw InvalidArgument(fmt::format("family {}: expected at least one modality", plan.name));
+  const std::vector<std::uint32_t> items = catalogue.items_with(plan.modalities);
+  if (items.empty())
+    throw DataError(fmt::format("family {}: none of {} items has all of its modalities ({})", plan.name,
+                                catalogue.items.size(), fmt::join(plan.modalities, ", ")));
+  QuantizerFit fit;
+  with_item_names(catalogue, items, [&] {
+    fit = ResidualQuantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress);
+  });
+  CodeFamily family = without_codes(plan.name, fit.quantizer.codebook_sizes(), catalogue.items.size());
+  scatter(items, fit.codes, family);
+  return {std::move(fit.quantizer), std::move(family)};
+}
+
+CodeFamily encode_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, const std::string& name) {
+  check_modalities(catalogue, quantizer);
+  const std::vector<std::uint32_t> items = catalogue.items_with(quantizer.shape().block_names);
+  CodeFamily family = without_codes(name, quantizer.codebook_sizes(), catalogue.items.size());
+  base::parallel_for(base::num_chunks(items.size(), kItemsAtOnce), [&](std::size_t chunk) {
+    const std::size_t begin = chunk * kItemsAtOnce;
+    const Items block = Items(items).subspan(begin, std::min(kItemsAtOnce, items.size() - begin));
+    std::vector<Code> codes(block.size() * family.num_layers());
+    encode_items(catalogue, quantizer, block, codes);
+    scatter(block, codes, family);
+  });
+  return family;
+}
+
+VerifyReport verify_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
+                           const CodeFamily& stored, const VerifyOptions& options) {
+  check_modalities(catalogue, quantizer);
+  if (stored.codebook_sizes != quantizer.codebook_sizes())
+    throw InvalidArgument(fmt::format("family {}: stored codes come from codebooks of sizes [{}], the codebook file has [{}]",
+                                      stored.name, fmt::join(stored.codebook_sizes, ", "),
+                                      fmt::join(quantizer.codebook_sizes(), ", ")));
+  if (stored.num_items() != catalogue.items.size())
+    throw InvalidArgument(fmt::format("family {}: {} items have stored codes, the catalogue has {} items", stored.name,
+                                      stored.num_items(), catalogue.items.size()));
+  if (std::ranges::count(options.batch_sizes, 0) > 0) throw InvalidArgument("verify: a batch has at least one row");
+  Verifier verifier(catalogue, quantizer, stored);
+  const ThreadCount restored;
+  for (const std::size_t threads : options.thread_counts) {
+    base::set_num_threads(threads);
+    for (const std::size_t batch_size : options.batch_sizes) verifier.check_batches(batch_size);
+  }
+  return verifier.report();
+}
+
+}  // namespace neume::quantize
