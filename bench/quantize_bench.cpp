@@ -1,5 +1,5 @@
-// How far Lloyd's algorithm is from the matrix product that it cannot do without, what the prefix half of PSRQ adds to a
-// layer, and what seeding costs. Checks the labels of a sample of rows against brute force before it reports a time.
+// How far Lloyd's algorithm is from the matrix product that it cannot do without, what the prefix half of PSRQ adds to
+// a layer, and what seeding costs. Checks the labels of a sample of rows against brute force before it reports a time.
 //
 //   quantize_bench [rows [width [codes [threads [rounds]]]]]
 
@@ -17,9 +17,9 @@
 
 #include "base/parallel.hpp"
 #include "base/random.hpp"
+#include "kernels/matmul.hpp"
 #include "quantize/assignment.hpp"
 #include "quantize/kmeans.hpp"
-#include "quantize/product.hpp"
 #include "quantize/seeding.hpp"
 
 namespace {
@@ -73,8 +73,8 @@ double product_seconds(ConstMatrixView rows, const Matrix& centroids) {
       for (std::size_t begin = plan.begin(chunk); begin + kBlockRows <= plan.end(chunk); begin += kBlockRows) {
         for (std::size_t first = 0; first < centroids.rows(); first += kCodesAtOnce) {
           const std::size_t columns = std::min(kCodesAtOnce, centroids.rows() - first);
-          product({kBlockRows, columns, rows.cols}, {rows.row(begin).data(), rows.stride},
-                  {centroids.row(first).data(), rows.cols, true}, {scores.data(), columns});
+          kernels::matmul({kBlockRows, columns, rows.cols}, {rows.row(begin).data(), rows.stride},
+                          {centroids.row(first).data(), rows.cols, true}, {scores.data(), columns});
         }
       }
     });
@@ -120,7 +120,8 @@ std::string cpu_model() {
 void print_machine(std::size_t rows, std::size_t width, std::size_t codes) {
   const auto targets = hwy::SupportedAndGeneratedTargets();
   fmt::print("machine: {}, {} of {} cores in use, Highway {}, dnnl ISA level {:#x}\n", cpu_model(), base::num_threads(),
-             base::available_cores(), hwy::TargetName(targets.front()), static_cast<unsigned>(dnnl_get_effective_cpu_isa()));
+             base::available_cores(), hwy::TargetName(targets.front()),
+             static_cast<unsigned>(dnnl_get_effective_cpu_isa()));
   fmt::print("problem: {} rows x {} columns (mixture), k = {}\n\n", rows, width, codes);
 }
 
@@ -189,7 +190,8 @@ int main(int argc, char** argv) {
     third_ratios.push_back(step(third) / rq_steps.back());
   }
   std::size_t wrong = 0;
-  for (const auto& [problem, lloyd] : {std::pair(&first, &plain), {&rq, &rq_layer}, {&psrq2, &second}, {&psrq3, &third}}) {
+  for (const auto& [problem, lloyd] :
+       {std::pair(&first, &plain), {&rq, &rq_layer}, {&psrq2, &second}, {&psrq3, &third}}) {
     lloyd->assign();
     wrong += wrong_labels(*problem, *lloyd);
   }
@@ -197,7 +199,8 @@ int main(int argc, char** argv) {
     fmt::print("WRONG: {} labels of the sample are not nearest; no times reported\n", wrong);
     return 1;
   }
-  fmt::print("labels of 4 x 200 sampled rows equal brute force; medians [lowest, highest] of {} interleaved rounds\n\n", rounds);
+  fmt::print("labels of 4 x 200 sampled rows equal brute force; medians [lowest, highest] of {} interleaved rounds\n\n",
+             rounds);
   const Spread iteration = spread_of(steps);
   fmt::print("product alone, s                   {}\n", show(spread_of(products)));
   fmt::print("Lloyd iteration, s                 {}\n", show(iteration));

@@ -1,19 +1,23 @@
 #!/usr/bin/python3
 """Training speed of MCCA in PyTorch, at the shape of the paper's Industrial set: a peer for `neume train`.
 
-The model is the one in docs (three code families with a shared joint query, DIN attention on item IDs, summed layer
+The model is neume's MCCA (three code families with a shared joint query, DIN attention on item IDs, summed layer
 embeddings, MLP on [h^z x 3; h^r; e_t^r; e_t^o], mean binary cross-entropy), trained on random codes, full random
 histories and random labels: the time of a step does not depend on what is learnt.
 
-Run (Debian: apt-get install python3-torch), best setting first:
+Run, best setting first (Debian: apt-get install python3-torch libopenblas0-openmp; with the reference BLAS, or with
+OPENBLAS_CORETYPE forcing old kernels, the figures say nothing about PyTorch):
 
-    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_WAIT_POLICY=passive \
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/openblas-openmp \
         MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
         /usr/bin/python3 bench/peers/mcca_torch.py --threads 2 --batch 512
 
+The MALLOC_ variables keep freed activations mapped; without them page faults take most of the time. Where anything else
+runs on the machine add OMP_WAIT_POLICY=passive, or spinning threads stall each other.
+
     --check                    compare loss and gradients of all formulations on a small shape, and stop
     --formulation all          time every formulation one after the other
-    --item-optimizer sparse    torch.optim.SparseAdam instead of the (faster) hand-written lazy Adam on the batch's rows
+    --item-optimizer lazy      a hand-written lazy Adam on the batch's rows instead of torch.optim.SparseAdam
 
 One JSON line a formulation: median samples a second over the timing windows, with quartiles and extremes,
 and samples a second of processor time (both threads together), which a busy machine disturbs less.
@@ -233,7 +237,6 @@ class LazyItems:
 class Trainer:
     def __init__(self, shape, seed=1):
         self.model = Mcca(shape, seed)
-        # One fused loop over all dense parameters beats a loop a parameter.
         self.dense = torch.optim.Adam(self.model.dense_parameters(), lr=shape.learning_rate, foreach=shape.foreach)
         make_items = SparseItems if shape.item_optimizer == "sparse" else LazyItems
         self.items = make_items(self.model.item_table, shape.learning_rate)
@@ -321,7 +324,7 @@ FORMULATIONS = ("concat", "split", "fold", "fold_two", "fold_gather", "fold_scri
 def main():
     parser = argparse.ArgumentParser(description="Training speed of MCCA in PyTorch.")
     parser.add_argument("--formulation", choices=(*FORMULATIONS, "all"), default="fold_custom")
-    parser.add_argument("--item-optimizer", choices=("lazy", "sparse"), default="lazy")
+    parser.add_argument("--item-optimizer", choices=("sparse", "lazy"), default="sparse")
     parser.add_argument("--foreach", action="store_true", help="torch.optim.Adam(foreach=True)")
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)

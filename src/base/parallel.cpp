@@ -34,7 +34,8 @@ void parallel_for(std::size_t count, const std::function<void(std::size_t)>& wor
   std::exception_ptr first_failure;
   std::mutex failure_mutex;
   std::atomic<bool> failed{false};
-#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast <int>(num_threads())) if (count > 1)
+  const int threads = static_cast<int>(num_threads());
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (count > 1)
   for (std::size_t i = 0; i < count; ++i) {
     if (failed) continue;
     try {

@@ -104,7 +104,7 @@ class HeaderParser {
     if (quote == '"') expect('"');
     const std::size_t end = text_.find(quote, place_);
     if (end == std::string_view::npos) fail("a closing quote");
-    const std::string result(text_.substr(place_, end - place_));
+    std::string result(text_.substr(place_, end - place_));
     place_ = end + 1;
     return result;
   }
@@ -185,8 +185,8 @@ Envelope open_envelope(const std::filesystem::path& path, std::string_view file)
                     "bytes; write it with numpy.save",
                     path.string(), file.size()));
   }
-  const int major = file[kVersionAt];
-  const int minor = file[kVersionAt + 1];
+  const int major = static_cast<unsigned char>(file[kVersionAt]);
+  const int minor = static_cast<unsigned char>(file[kVersionAt + 1]);
   if (major < 1 || major > 3 || minor != 0) {
     throw DataError(fmt::format("{}: expected NPY version 1.0, 2.0 or 3.0, found {}.{}", path.string(), major, minor));
   }

@@ -1,6 +1,6 @@
 #pragma once
-// Dense products of row-major matrices. The float version is oneDNN's sgemm, one thread a call, meant for cache-sized
-// blocks inside a parallel region; the double version is a plain loop for gradient checks.
+// Dense products of row-major matrices. The float version is oneDNN's sgemm, always on the calling thread alone, meant
+// for cache-sized blocks inside a parallel region; the double version is a plain loop for gradient checks.
 //
 // Callers that promise the same bytes for any number of threads keep the shapes of their calls fixed: an element of the
 // result then depends on its row of A and its column of B alone (tests/kernels/matmul_test.cpp).

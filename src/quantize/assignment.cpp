@@ -7,7 +7,7 @@
 #include <neume/error.hpp>
 
 #include "base/parallel.hpp"
-#include "quantize/product.hpp"
+#include "kernels/matmul.hpp"
 
 namespace neume::quantize {
 
@@ -24,8 +24,8 @@ std::span<const kernels::Nearest> AssignmentScratch::assign(const CodebookLayer&
   const std::size_t num_tables = codebook.tables.size();
   for (std::size_t first = 0; first < codebook.size(); first += kCodesAtOnce) {
     const std::size_t columns = std::min(kCodesAtOnce, codebook.size() - first);
-    product({kBlockRows, columns, width_}, {block.rows, width_}, {codebook.residual.row(first).data(), width_, true},
-            {scores_.data(), columns});
+    kernels::matmul({kBlockRows, columns, width_}, {block.rows, width_},
+                    {codebook.residual.row(first).data(), width_, true}, {scores_.data(), columns});
     for (std::size_t m = 0; m < num_tables; ++m)
       tables[m] = {codebook.tables[m].data() + first, codebook.size(), block.codes + m, block.code_stride};
     const kernels::ScoreBlock scores{{scores_.data(), block.count, columns, columns},
@@ -55,15 +55,16 @@ double norm_in_double(std::span<const float> row) {
 Matrix prefix_table(const CodebookLayer& earlier, const Matrix& prefix, float weight_squared) {
   const std::size_t width = prefix.cols(), codes = prefix.rows(), rows = earlier.size();
   if (rows > kMaxTableFloats / codes)
-    throw InvalidArgument(fmt::format("psrq with {} and {} codes in two layers needs a table of {} x {} floats, more "
-                                      "than 1 GiB; use fewer codes (16384 fit) or prefix-weight 0",
-                                      rows, codes, rows, codes));
+    throw InvalidArgument(
+        fmt::format("psrq with {} and {} codes in two layers needs a table of {} x {} floats, more "
+                    "than 1 GiB; use fewer codes (16384 fit) or prefix-weight 0",
+                    rows, codes, rows, codes));
   Matrix table(rows, codes);
   base::parallel_for(base::num_chunks(rows, kBlockRows), [&](std::size_t chunk) {
     const std::size_t begin = chunk * kBlockRows, count = std::min(kBlockRows, rows - begin);
     float* out = table.row(begin).data();
-    product({count, codes, width}, {earlier.residual.row(begin).data(), width}, {prefix.data(), width, true},
-            {out, codes});
+    kernels::matmul({count, codes, width}, {earlier.residual.row(begin).data(), width}, {prefix.data(), width, true},
+                    {out, codes});
     for (std::size_t i = 0; i < count * codes; ++i) out[i] *= weight_squared;
   });
   return table;

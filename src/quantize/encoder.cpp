@@ -170,7 +170,9 @@ FamilyPlan FamilyPlan::joint(const data::Catalogue& catalogue) {
   return plan;
 }
 
-Scaling default_scaling(const FamilyPlan& plan) { return plan.modalities.size() > 1 ? Scaling::rms : Scaling::none; }
+Scaling default_scaling(const FamilyPlan& plan) {
+  return plan.modalities.size() > 1 ? Scaling::rms : Scaling::none;
+}
 
 FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, Scaling scaling,
                      const QuantizerOptions& options, const ProgressFn& progress) {
@@ -181,7 +183,8 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
     if (modality == nullptr) throw InvalidArgument(fmt::format("family {}: there is no modality {}", plan.name, name));
     shape.block_widths.push_back(modality->width());
   }
-  if (plan.modalities.empty()) throw InvalidArgument(fmt::format("family {}: expected at least one modality", plan.name));
+  if (plan.modalities.empty())
+    throw InvalidArgument(fmt::format("family {}: expected at least one modality", plan.name));
   const std::vector<std::uint32_t> items = catalogue.items_with(plan.modalities);
   if (items.empty())
     throw DataError(fmt::format("family {}: none of {} items has all of its modalities ({})", plan.name,
@@ -195,7 +198,8 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
   return {std::move(fit.quantizer), std::move(family)};
 }
 
-CodeFamily encode_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, const std::string& name) {
+CodeFamily encode_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
+                         const std::string& name) {
   check_modalities(catalogue, quantizer);
   const std::vector<std::uint32_t> items = catalogue.items_with(quantizer.shape().block_names);
   CodeFamily family = without_codes(name, quantizer.codebook_sizes(), catalogue.items.size());
@@ -213,9 +217,9 @@ VerifyReport verify_family(const data::Catalogue& catalogue, const ResidualQuant
                            const CodeFamily& stored, const VerifyOptions& options) {
   check_modalities(catalogue, quantizer);
   if (stored.codebook_sizes != quantizer.codebook_sizes())
-    throw InvalidArgument(fmt::format("family {}: stored codes come from codebooks of sizes [{}], the codebook file has [{}]",
-                                      stored.name, fmt::join(stored.codebook_sizes, ", "),
-                                      fmt::join(quantizer.codebook_sizes(), ", ")));
+    throw InvalidArgument(
+        fmt::format("family {}: stored codes come from codebooks of sizes [{}], the codebook file has [{}]",
+                    stored.name, fmt::join(stored.codebook_sizes, ", "), fmt::join(quantizer.codebook_sizes(), ", ")));
   if (stored.num_items() != catalogue.items.size())
     throw InvalidArgument(fmt::format("family {}: {} items have stored codes, the catalogue has {} items", stored.name,
                                       stored.num_items(), catalogue.items.size()));

@@ -37,9 +37,9 @@ struct FamilyFit {
 FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, Scaling scaling,
                      const QuantizerOptions& options, const ProgressFn& progress = {});
 
-/// Codes of all items of `catalogue` in the family `name`, from a fitted quantizer whose block names are the modalities.
-/// Rows are gathered block by block: memory stays at a few thousand rows a thread. Throws InvalidArgument for a modality
-/// that is missing or of another width, DataError for rows that cannot be quantized.
+/// Codes of all items of `catalogue` in the family `name`, from a fitted quantizer whose block names are the
+/// modalities. Rows are gathered block by block: memory stays at a few thousand rows a thread. Throws InvalidArgument
+/// for a modality that is missing or of another width, DataError for rows that cannot be quantized.
 CodeFamily encode_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, const std::string& name);
 
 /// What verify_family tries. A batch below 128 rows costs as much as 128, so such batches cover an even spread of rows,
@@ -50,10 +50,10 @@ struct VerifyOptions {
 };
 
 struct VerifyReport {
-  std::size_t num_rows = 0;         ///< items that were checked (all of the catalogue)
-  std::size_t num_comparisons = 0;  ///< codes recomputed, over all batch sizes and thread counts
-  std::size_t mismatches = 0;       ///< comparisons that differ from the stored codes
-  std::size_t within_rounding = 0;  ///< mismatches whose two distances differ by less than 1e-5 of themselves
+  std::size_t num_rows = 0;                   ///< items that were checked (all of the catalogue)
+  std::size_t num_comparisons = 0;            ///< codes recomputed, over all batch sizes and thread counts
+  std::size_t mismatches = 0;                 ///< comparisons that differ from the stored codes
+  std::size_t within_rounding = 0;            ///< mismatches whose two distances differ by less than 1e-5 of themselves
   std::optional<std::size_t> first_mismatch;  ///< lowest item with a mismatch
 
   bool holds() const { return mismatches == 0; }

@@ -11,8 +11,8 @@
 
 #include "base/parallel.hpp"
 #include "kernels/argmin.hpp"
+#include "kernels/matmul.hpp"
 #include "quantize/assignment.hpp"
-#include "quantize/product.hpp"
 #include "quantize/seeding.hpp"
 
 namespace neume::quantize {
@@ -34,7 +34,9 @@ ChunkPlan::ChunkPlan(std::size_t num_rows) : rows(num_rows) {
   count = base::num_chunks(rows, chunk_rows);
 }
 
-std::size_t ChunkPlan::end(std::size_t chunk) const { return std::min(rows, (chunk + 1) * chunk_rows); }
+std::size_t ChunkPlan::end(std::size_t chunk) const {
+  return std::min(rows, (chunk + 1) * chunk_rows);
+}
 
 Lloyd::Lloyd(const KMeansProblem& problem, CodebookLayer start)
     : problem_(problem),
@@ -70,8 +72,8 @@ void Lloyd::prepare() {
   if (!problem_.has_prefix()) return;
   codeword_prefix_norms_.resize(codebook_.size());
   for (std::size_t j = 0; j < codebook_.size(); ++j)
-    codeword_prefix_norms_[j] = problem_.prefix_weight * problem_.prefix_weight *
-                                double{kernels::squared_norm(codebook_.prefix.row(j))};
+    codeword_prefix_norms_[j] =
+        problem_.prefix_weight * problem_.prefix_weight * double{kernels::squared_norm(codebook_.prefix.row(j))};
 }
 
 Lloyd::Pass Lloyd::assign() {
@@ -103,9 +105,10 @@ void Lloyd::assign_chunk(std::size_t index) {
     const auto nearest = scratch.assign(codebook_, {rows, count, codes, problem_.code_stride});
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t row = begin + i, code = nearest[i].index;
-      // Measured afresh instead of taken from the score: a row on its own codeword is at distance zero, not at rounding.
-      double distance = double{kernels::add_and_measure(
-          problem_.rows.row(row), codebook_.residual.row(code), chunk.sums.row(code))};
+      // Measured afresh instead of taken from the score: a row on its own codeword is at distance zero, not at
+      // rounding.
+      double distance =
+          double{kernels::add_and_measure(problem_.rows.row(row), codebook_.residual.row(code), chunk.sums.row(code))};
       if (problem_.has_prefix()) distance += prefix_distance(row, code);
       distances_[row] = static_cast<float>(distance);
       chunk.objective += distance;
@@ -169,8 +172,8 @@ void Lloyd::update_prefix_half() {
       Matrix weights(count, columns);
       for (std::size_t i = 0; i < weights.size(); ++i)
         weights.data()[i] = static_cast<float>(histograms[m][begin * columns + i]);
-      product({count, width, columns}, {weights.data(), columns}, {problem_.earlier[m].residual.data(), width},
-              {sums.data(), width, 1.0f});
+      kernels::matmul({count, width, columns}, {weights.data(), columns}, {problem_.earlier[m].residual.data(), width},
+                      {sums.data(), width, 1.0f});
     }
     for (std::size_t j = 0; j < count; ++j) {
       if (counts_[begin + j] == 0) continue;
@@ -201,8 +204,7 @@ std::size_t Lloyd::fill_empty_clusters() {
   const auto source = static_cast<std::size_t>(in_use - counts_.begin());
   for (std::size_t e = filled; e < empty.size(); ++e) {
     std::ranges::copy(codebook_.residual.row(source), codebook_.residual.row(empty[e]).begin());
-    if (problem_.has_prefix())
-      std::ranges::copy(codebook_.prefix.row(source), codebook_.prefix.row(empty[e]).begin());
+    if (problem_.has_prefix()) std::ranges::copy(codebook_.prefix.row(source), codebook_.prefix.row(empty[e]).begin());
   }
   return filled;
 }
@@ -218,9 +220,10 @@ namespace {
 CodebookLayer first_codebook(const KMeansProblem& problem, const KMeansOptions& options) {
   std::vector<std::size_t> seeds = choose_seeds(problem, options.codes, options.seed);
   if (options.require_distinct_rows && seeds.size() < options.codes)
-    throw DataError(fmt::format("layer 1 asks for {} codes, but there are only {} distinct rows among {}; use at most {} "
-                                "codes or more items",
-                                options.codes, seeds.size(), problem.rows.rows, seeds.size()));
+    throw DataError(
+        fmt::format("layer 1 asks for {} codes, but there are only {} distinct rows among {}; use at most {} "
+                    "codes or more items",
+                    options.codes, seeds.size(), problem.rows.rows, seeds.size()));
   seeds.resize(options.codes, seeds.front());  // equal codewords: the lowest wins, the others stay unused
   return codebook_at(problem, seeds);
 }

@@ -19,7 +19,7 @@ struct KMeansProblem {
   std::span<const CodebookLayer> earlier;  ///< the layers before this one; none for plain k-means on `rows`
   const Code* codes = nullptr;             ///< codes of row i in `earlier`: codes[i * code_stride + m]
   std::size_t code_stride = 0;
-  double prefix_weight = 0.0;              ///< lambda; used only where there are earlier layers
+  double prefix_weight = 0.0;  ///< lambda; used only where there are earlier layers
 
   bool has_prefix() const { return !earlier.empty(); }
 };
@@ -81,11 +81,11 @@ class Lloyd {
   CodebookLayer codebook_;
   std::vector<Code> labels_;
   std::vector<Chunk> chunks_;
-  std::vector<std::uint32_t> counts_;           // k, of the last pass
-  std::vector<float> distances_;                // N, of the last pass
-  std::vector<float> prefix_norms_;             // N: lambda^2 |p_i|^2; empty without prefix
-  std::vector<double> codeword_prefix_norms_;   // k: lambda^2 |B_j|^2; empty without prefix
-  float negligible_ = 0.0f;                     // a squared distance that rounding can make
+  std::vector<std::uint32_t> counts_;          // k, of the last pass
+  std::vector<float> distances_;               // N, of the last pass
+  std::vector<float> prefix_norms_;            // N: lambda^2 |p_i|^2; empty without prefix
+  std::vector<double> codeword_prefix_norms_;  // k: lambda^2 |B_j|^2; empty without prefix
+  float negligible_ = 0.0f;                    // a squared distance that rounding can make
   bool first_pass_ = true;
 };
 

@@ -110,8 +110,8 @@ Moments fit_transform(MatrixView rows, const InputShape& shape) {
   Moments moments;
   for (const double sum : sum_of_chunks(parts, rows.cols))
     moments.mean.push_back(static_cast<float>(sum / static_cast<double>(rows.rows)));
-  moments.scale = shape.scaling == Scaling::rms ? rms_scale(rows, shape, moments.mean)
-                                                : std::vector<float>(rows.cols, 1.0f);
+  moments.scale =
+      shape.scaling == Scaling::rms ? rms_scale(rows, shape, moments.mean) : std::vector<float>(rows.cols, 1.0f);
   const RowTransform transform{shape, moments.mean, moments.scale};
   for_each_row(plan, [&](std::size_t, std::size_t i) { transform.apply(rows.row(i), i, rows.row(i)); });
   return moments;

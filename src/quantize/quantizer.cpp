@@ -59,16 +59,16 @@ void check_width(const char* act, std::size_t found, std::size_t expected) {
 
 void check_num_codes(const char* act, std::size_t found, std::size_t rows, std::size_t layers) {
   if (found != rows * layers)
-    throw InvalidArgument(
-        fmt::format("{}: expected {} codes for {} rows of {} layers, found {}", act, rows * layers, rows, layers, found));
+    throw InvalidArgument(fmt::format("{}: expected {} codes for {} rows of {} layers, found {}", act, rows * layers,
+                                      rows, layers, found));
 }
 
 /// Throws InvalidArgument for a code outside its codebook.
 void check_codes(const char* act, std::span<const Code> codes, std::span<const CodebookLayer> layers) {
   for (std::size_t l = 0; l < layers.size(); ++l)
     if (codes[l] >= layers[l].size())
-      throw InvalidArgument(fmt::format("{}: code {} in layer {}, whose codebook has {} codes", act, codes[l], l + 1,
-                                        layers[l].size()));
+      throw InvalidArgument(
+          fmt::format("{}: code {} in layer {}, whose codebook has {} codes", act, codes[l], l + 1, layers[l].size()));
 }
 
 /// Reports at most a few times a second.
@@ -81,7 +81,8 @@ class LayerProgress {
     if (!progress_ || (iteration > 0 && now - last_ < std::chrono::milliseconds(200))) return;
     last_ = now;
     const std::string detail = fmt::format("objective {:.6g}", objective);
-    progress_({stage, static_cast<std::int64_t>(iteration), static_cast<std::int64_t>(iterations_), "iterations", detail});
+    progress_(
+        {stage, static_cast<std::int64_t>(iteration), static_cast<std::int64_t>(iterations_), "iterations", detail});
   }
 
  private:

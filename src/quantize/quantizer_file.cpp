@@ -28,7 +28,9 @@ constexpr int kFormatVersion = 1;
 constexpr const char* kDescriptionKey = "neume";
 constexpr const char* kFingerprintKey = "neume_fingerprint";
 
-std::string tensor_name(std::size_t layer) { return fmt::format("layer{}.centroids", layer); }
+std::string tensor_name(std::size_t layer) {
+  return fmt::format("layer{}.centroids", layer);
+}
 
 /// Residual and prefix half of every codeword side by side: k x d, or k x 2d where there is a prefix half.
 Matrix side_by_side(const CodebookLayer& layer) {
@@ -78,7 +80,8 @@ template <class Enum, std::size_t Count>
 Enum enum_of(const Path& path, const std::string& name, const ChoiceNames<Count>& names, const char* field) {
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end())
-    throw DataError(fmt::format("{}: {} is \"{}\", which this version of neume does not know", path.string(), field, name));
+    throw DataError(
+        fmt::format("{}: {} is \"{}\", which this version of neume does not know", path.string(), field, name));
   return static_cast<Enum>(found - names.begin());
 }
 
@@ -95,12 +98,13 @@ void check_description(const Path& path, const Description& description, std::si
   const InputShape& shape = description.shape;
   const std::size_t blocks = std::accumulate(shape.block_widths.begin(), shape.block_widths.end(), std::size_t{0});
   const bool consistent = description.width > 0 && blocks == description.width && num_layers > 0 &&
-                          shape.block_names.size() == shape.block_widths.size() && description.sizes.size() == num_layers &&
-                          description.reports.size() == num_layers;
+                          shape.block_names.size() == shape.block_widths.size() &&
+                          description.sizes.size() == num_layers && description.reports.size() == num_layers;
   if (!consistent)
-    throw DataError(fmt::format("{}: the description contradicts itself (L, d, k, block names and widths, objective); the "
-                                "file is damaged: fit again",
-                                path.string()));
+    throw DataError(
+        fmt::format("{}: the description contradicts itself (L, d, k, block names and widths, objective); the "
+                    "file is damaged: fit again",
+                    path.string()));
   try {
     description.options.validate();
   } catch (const InvalidArgument& problem) {
@@ -133,7 +137,8 @@ Description parse_description(const Path& path, const std::string& text) {
     for (std::size_t l = 0; l < objective.size(); ++l)
       result.reports.push_back({objective.at(l).get<std::vector<double>>(), reseeded.at(l), 0.0});
   } catch (const json::exception& problem) {
-    throw DataError(fmt::format("{}: the description of the codebook is not as expected: {}", path.string(), problem.what()));
+    throw DataError(
+        fmt::format("{}: the description of the codebook is not as expected: {}", path.string(), problem.what()));
   }
   check_description(path, result, result.options.layers);
   return result;
@@ -163,7 +168,8 @@ void check_names(const Path& path, const data::SafetensorsFile& file, std::size_
   for (std::size_t l = 0; l < num_layers; ++l) expected.insert(tensor_name(l));
   for (const std::string& name : file.names())
     if (!expected.contains(name))
-      throw DataError(fmt::format("{}: tensor {} does not belong to a codebook of {} layers", path.string(), name, num_layers));
+      throw DataError(
+          fmt::format("{}: tensor {} does not belong to a codebook of {} layers", path.string(), name, num_layers));
 }
 
 std::string metadata_of(const Path& path, const data::SafetensorsFile& file, const char* key) {
@@ -171,6 +177,12 @@ std::string metadata_of(const Path& path, const data::SafetensorsFile& file, con
   if (found == file.metadata().end())
     throw DataError(fmt::format("{}: no \"{}\" in the metadata: not a codebook of neume", path.string(), key));
   return found->second;
+}
+
+std::vector<std::span<const float>> values_of(const std::vector<Matrix>& tensors) {
+  std::vector<std::span<const float>> values(tensors.size());
+  for (std::size_t t = 0; t < tensors.size(); ++t) values[t] = tensors[t].flat();
+  return values;
 }
 
 CodebookLayer split_halves(const Matrix& both, std::size_t width) {
@@ -218,11 +230,7 @@ ResidualQuantizer ResidualQuantizer::load(const Path& path) {
   }
   tensors.push_back(read_matrix(path, file, "mean", {width}));
   tensors.push_back(read_matrix(path, file, "scale", {width}));
-  const std::vector<std::span<const float>> values = [&] {
-    std::vector<std::span<const float>> all;
-    for (const Matrix& tensor : tensors) all.push_back(tensor.flat());
-    return all;
-  }();
+  const std::vector<std::span<const float>> values = values_of(tensors);
   const std::string expected = metadata_of(path, file, kFingerprintKey), found = fingerprint_of(text, values);
   if (found != expected)
     throw DataError(fmt::format("{}: fingerprint {} expected, {} found: the file is damaged; fit again or copy it anew",

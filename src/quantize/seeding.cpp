@@ -20,8 +20,8 @@
 
 #include "base/parallel.hpp"
 #include "base/random.hpp"
+#include "kernels/matmul.hpp"
 #include "quantize/assignment.hpp"
-#include "quantize/product.hpp"
 
 namespace neume::quantize {
 
@@ -72,9 +72,9 @@ class SeedDistances {
  private:
   const KMeansProblem& problem_;
   std::vector<std::size_t> sample_;
-  Matrix rows_;                // sampled rows, size x d
-  std::vector<Code> codes_;    // their earlier codes
-  std::vector<float> norms_;   // |r|^2 + lambda^2 |p|^2
+  Matrix rows_;               // sampled rows, size x d
+  std::vector<Code> codes_;   // their earlier codes
+  std::vector<float> norms_;  // |r|^2 + lambda^2 |p|^2
   std::vector<float> closest_;
   std::vector<std::uint32_t> owner_;  // the seed at distance closest_
   std::size_t num_seeds_ = 0;
@@ -213,8 +213,8 @@ Matrix distances_within(const KMeansProblem& problem, std::span<const std::size_
   }
   base::parallel_for(base::num_chunks(count, kBlockRows), [&](std::size_t block) {
     const std::size_t begin = block * kBlockRows, height = std::min(kBlockRows, count - begin);
-    product({height, count, wide.cols()}, {wide.row(begin).data(), wide.cols()}, {wide.data(), wide.cols(), true},
-            {distances.row(begin).data(), count});
+    kernels::matmul({height, count, wide.cols()}, {wide.row(begin).data(), wide.cols()},
+                    {wide.data(), wide.cols(), true}, {distances.row(begin).data(), count});
     for (std::size_t i = begin; i < begin + height; ++i) {
       for (std::size_t j = 0; j < count; ++j) {
         const float distance = norms[i] + norms[j] - 2.0f * distances.row(i)[j];
@@ -226,7 +226,8 @@ Matrix distances_within(const KMeansProblem& problem, std::span<const std::size_
 }
 
 /// Sum of weights[i] * min(closest[i], candidate[i]), in a fixed order.
-double potential_with(std::span<const float> weights, std::span<const float> closest, std::span<const float> candidate) {
+double potential_with(std::span<const float> weights, std::span<const float> closest,
+                      std::span<const float> candidate) {
   constexpr std::size_t kLanes = 8;  // independent sums, for the processor's sake
   double sums[kLanes] = {};
   std::size_t i = 0;
@@ -295,9 +296,11 @@ std::vector<std::size_t> choose_seeds(const KMeansProblem& problem, std::size_t 
   const auto add = [&](std::size_t row) {
     if (known.insert(row_identity(problem, row)).second) seeds.push_back(row);
   };
-  if (plain) std::ranges::for_each(pool.rows, add);
+  if (plain)
+    std::ranges::for_each(pool.rows, add);
   else
-    for (const std::size_t i : choose_greedily(pool, distances_within(problem, pool.rows), num_codes, random)) add(pool.rows[i]);
+    for (const std::size_t i : choose_greedily(pool, distances_within(problem, pool.rows), num_codes, random))
+      add(pool.rows[i]);
   // Only rows that coincide with seeds, but for rounding, are left to draw from: take what is distinct, in row order.
   for (std::size_t i = 0; i < num_rows && seeds.size() < num_codes; ++i) add(i);
   return seeds;
@@ -318,10 +321,9 @@ CodebookLayer codebook_at(const KMeansProblem& problem, std::span<const std::siz
 std::uint64_t row_identity(const KMeansProblem& problem, std::size_t row) {
   std::vector<float> values(problem.rows.row(row).begin(), problem.rows.row(row).end());
   for (float& x : values) x += 0.0f;  // -0 and 0 are the same value
-  const std::uint64_t seed = problem.has_prefix()
-                                 ? XXH3_64bits(problem.codes + row * problem.code_stride,
-                                               problem.earlier.size() * sizeof(Code))
-                                 : 0;
+  const std::uint64_t seed = problem.has_prefix() ? XXH3_64bits(problem.codes + row * problem.code_stride,
+                                                                problem.earlier.size() * sizeof(Code))
+                                                  : 0;
   return XXH3_64bits_withSeed(values.data(), values.size() * sizeof(float), seed);
 }
 

@@ -38,7 +38,12 @@ struct Problem {
 Problem coarse_problem(std::size_t rows, std::size_t cols, std::uint64_t seed) {
   base::Random random(seed);
   const auto coarse = [&] { return 0.1f * static_cast<float>(random.index(5)); };
-  Problem p{std::vector<float>(rows * cols + 1), std::vector<float>(cols), std::vector<float>(3 * (cols + 1)), {}, rows, cols};
+  Problem p{std::vector<float>(rows * cols + 1),
+            std::vector<float>(cols),
+            std::vector<float>(3 * (cols + 1)),
+            {},
+            rows,
+            cols};
   for (auto& x : p.products) x = coarse();
   for (auto& x : p.bias) x = coarse();
   for (auto& x : p.table) x = coarse();

@@ -85,8 +85,8 @@ TEST(Encoder, VerifyHoldsForTrueCodesAndFindsFalseOnes) {
 
   CodeFamily wrong = fit.codes;
   wrong.codes[3 * 500 + 1] = static_cast<Code>((wrong.codes[3 * 500 + 1] + 1) % 16);
-  std::fill_n(wrong.codes.begin() + 3 * 401, 3, kNoCode);           // has the modality
-  std::fill_n(wrong.codes.begin() + 3 * 14, 3, Code{2});            // lacks it
+  std::fill_n(wrong.codes.begin() + 3 * 401, 3, kNoCode);  // has the modality
+  std::fill_n(wrong.codes.begin() + 3 * 14, 3, Code{2});   // lacks it
   const VerifyReport bad = verify_family(catalogue, fit.quantizer, wrong, {{128}, {1}});
   EXPECT_EQ(bad.mismatches, 3u);
   EXPECT_EQ(bad.within_rounding, 0u);
@@ -107,7 +107,8 @@ TEST(Encoder, VerifyTellsRoundingFromError) {
   // Encode another catalogue whose item is the midpoint of the two codewords.
   Matrix middle(1, 2);
   for (std::size_t j = 0; j < 2; ++j)
-    middle.row(0)[j] = (fit.quantizer.residual_half(0).row(0)[j] + fit.quantizer.residual_half(0).row(1)[j]) / 2 + fit.quantizer.mean()[j];
+    middle.row(0)[j] = (fit.quantizer.residual_half(0).row(0)[j] + fit.quantizer.residual_half(0).row(1)[j]) / 2 +
+                       fit.quantizer.mean()[j];
   data::Catalogue other;
   other.items = ItemIds::row_numbers(1);
   other.modalities.push_back(modality("text", std::move(middle), 0));
@@ -121,9 +122,11 @@ TEST(Encoder, VerifyTellsRoundingFromError) {
 TEST(Encoder, MisfitsAreNamed) {
   const data::Catalogue catalogue = two_modalities();
   const FamilyFit fit = fit_family(catalogue, FamilyPlan::joint(catalogue), Scaling::rms, small_options());
-  EXPECT_THROW(fit_family(catalogue, FamilyPlan::of_modality("image"), Scaling::none, small_options()), InvalidArgument);
+  EXPECT_THROW(fit_family(catalogue, FamilyPlan::of_modality("image"), Scaling::none, small_options()),
+               InvalidArgument);
   EXPECT_THROW(fit_family(catalogue, {"none", {}}, Scaling::none, small_options()), InvalidArgument);
-  EXPECT_THROW(fit_family(two_modalities(1, 5), FamilyPlan::joint(catalogue), Scaling::rms, small_options()), DataError);
+  EXPECT_THROW(fit_family(two_modalities(1, 5), FamilyPlan::joint(catalogue), Scaling::rms, small_options()),
+               DataError);
   data::Catalogue text_only;
   text_only.items = ItemIds::row_numbers(10);
   text_only.modalities.push_back(modality("text", mixture_rows(10, 6, 3, 1), 0));
@@ -146,8 +149,10 @@ TEST(Encoder, ComplaintsAboutRowsNameTheItem) {
   catalogue.modalities[0] = modality("text", std::move(broken), 7);
   for (const bool fitting : {true, false}) {
     try {
-      if (fitting) fit_family(catalogue, FamilyPlan::of_modality("text"), Scaling::none, small_options());
-      else encode_family(catalogue, fit.quantizer, "text");
+      if (fitting)
+        fit_family(catalogue, FamilyPlan::of_modality("text"), Scaling::none, small_options());
+      else
+        encode_family(catalogue, fit.quantizer, "text");
       FAIL() << "expected DataError";
     } catch (const DataError& error) {
       EXPECT_NE(std::string(error.what()).find("item song-640: column 2"), std::string::npos) << error.what();

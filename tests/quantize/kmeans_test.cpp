@@ -17,7 +17,9 @@
 namespace neume::quantize {
 namespace {
 
-std::vector<std::size_t> labels_of(const Lloyd& lloyd) { return {lloyd.labels().begin(), lloyd.labels().end()}; }
+std::vector<std::size_t> labels_of(const Lloyd& lloyd) {
+  return {lloyd.labels().begin(), lloyd.labels().end()};
+}
 
 /// Steps the library and the oracle side by side through layers of `sizes` codes that start from the same centroids.
 void compare_with_oracle(const Matrix& data, const std::vector<std::size_t>& sizes, double lambda) {
@@ -28,7 +30,8 @@ void compare_with_oracle(const Matrix& data, const std::vector<std::size_t>& siz
   std::vector<CodebookLayer> earlier;
   std::vector<Code> codes(data.rows() * layers);
   for (std::size_t l = 0; l < layers; ++l) {
-    const KMeansProblem problem{residuals.view(), lambda > 0 ? std::span<const CodebookLayer>(earlier) : std::span<const CodebookLayer>(),
+    const KMeansProblem problem{residuals.view(),
+                                lambda > 0 ? std::span<const CodebookLayer>(earlier) : std::span<const CodebookLayer>(),
                                 codes.data(), layers, lambda};
     CodebookLayer start = codebook_at(problem, choose_seeds(problem, sizes[l], 100 + l));
     const bool wide = problem.has_prefix();
@@ -100,7 +103,8 @@ TEST(Lloyd, LowestCodeWinsTies) {
   for (std::size_t i = 0; i < data.rows(); ++i) data.row(i)[0] = i % 2 == 0 ? 1.0f : 5.0f;
   CodebookLayer start;
   start.residual = Matrix(40, 4);
-  for (std::size_t j = 0; j < 40; ++j) start.residual.row(j)[0] = j < 20 ? 3.0f : 3.0f + 2.0f * static_cast<float>(j % 2);
+  for (std::size_t j = 0; j < 40; ++j)
+    start.residual.row(j)[0] = j < 20 ? 3.0f : 3.0f + 2.0f * static_cast<float>(j % 2);
   const KMeansProblem problem{data.view(), {}};
   Lloyd lloyd(problem, std::move(start));
   lloyd.assign();
@@ -224,7 +228,8 @@ TEST(Seeding, FindsEverySeparatedGroup) {
   for (std::size_t i = 0; i < data.rows(); ++i) {
     group[i] = i < 12 ? i : random.index(3);
     for (std::size_t j = 0; j < 4; ++j)
-      data.row(i)[j] = static_cast<float>(((group[i] * (j + 5) * 37) % 101) * 10) + 0.01f * static_cast<float>(random.normal());
+      data.row(i)[j] =
+          static_cast<float>(((group[i] * (j + 5) * 37) % 101) * 10) + 0.01f * static_cast<float>(random.normal());
   }
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     std::set<std::size_t> found;
@@ -272,7 +277,8 @@ TEST(Seeding, StartsBelowRandomRows) {
     const KMeansProblem problem{data.view(), {}};
     std::vector<std::size_t> first_rows(60);
     std::iota(first_rows.begin(), first_rows.end(), std::size_t{0});  // the rows are in random order
-    Lloyd random(problem, codebook_at(problem, first_rows)), seeded(problem, codebook_at(problem, choose_seeds(problem, 60, 1)));
+    Lloyd random(problem, codebook_at(problem, first_rows)),
+        seeded(problem, codebook_at(problem, choose_seeds(problem, 60, 1)));
     EXPECT_LT(seeded.assign().objective, 0.9 * random.assign().objective);
   }
 }

@@ -28,6 +28,7 @@ class QuantizerFile : public testing::Test {
 
   fs::path path(const std::string& name) const { return folder_ / name; }
   void write(const std::string& name, const std::string& bytes) const {
+    fs::remove(path(name));  // writing over an old file makes some file systems wait for the disk
     std::ofstream(path(name), std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
   std::string read(const std::string& name) const {
@@ -83,7 +84,8 @@ std::string golden_bytes(const std::string& description, const std::string& fing
     for (const char c : text) out += c == '"' ? std::string("\\\"") : std::string(1, c);
     return out + "\"";
   };
-  std::string header = "{\"__metadata__\":{\"neume\":" + quoted(description) + ",\"neume_fingerprint\":\"" + fingerprint +
+  std::string header = "{\"__metadata__\":{\"neume\":" + quoted(description) + ",\"neume_fingerprint\":\"" +
+                       fingerprint +
                        "\"},\"layer0.centroids\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]},"
                        "\"layer1.centroids\":{\"dtype\":\"F32\",\"shape\":[2,4],\"data_offsets\":[24,56]},"
                        "\"mean\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[56,64]},"
@@ -105,9 +107,9 @@ const char* const kGoldenDescription =
     R"("seed":7,"scaling":"rms","block_names":["text","audio"],"block_widths":[1,1],"objective":[[2.5,2.0],[1.0]],)"
     R"("reseeded":[1,0]})";
 const char* const kGoldenFingerprint = "de0a2e0197d4c561";
-const std::vector<float> kGoldenValues = {0, 0, 4, 0, 0, 4,       // layer 0
-                                          1, 0, 4, 0, 0, 1, 0, 4,  // layer 1: residual half, prefix half
-                                          10, 20, 2, 0.5};         // mean, scale
+const std::vector<float> kGoldenValues = {0,  0,  4, 0,  0, 4,        // layer 0
+                                          1,  0,  4, 0,  0, 1, 0, 4,  // layer 1: residual half, prefix half
+                                          10, 20, 2, 0.5};            // mean, scale
 
 TEST_F(QuantizerFile, GoldenFileOfVersion1) {
   write("golden", golden_bytes(kGoldenDescription, kGoldenFingerprint, kGoldenValues));
@@ -139,14 +141,16 @@ TEST_F(QuantizerFile, DamageIsFound) {
       std::string bad = good;
       bad[place] = static_cast<char>(bad[place] ^ flip);
       write("flipped", bad);
-      EXPECT_THROW(ResidualQuantizer::load(path("flipped")), DataError) << place << " " << flip << " " << good.substr(place, 20);
+      EXPECT_THROW(ResidualQuantizer::load(path("flipped")), DataError)
+          << place << " " << flip << " " << good.substr(place, 20);
     }
   }
   EXPECT_THROW(ResidualQuantizer::load(path("absent")), DataError);
 }
 
 /// Loads the golden file with one part of its description replaced, and a fingerprint that fits, and returns the error.
-std::string message_with(const fs::path& file, const std::string& from, const std::string& to, std::vector<float> values) {
+std::string message_with(const fs::path& file, const std::string& from, const std::string& to,
+                         std::vector<float> values) {
   std::string description = kGoldenDescription;
   if (!from.empty()) description.replace(description.find(from), from.size(), to);
   std::string hashed = description;

@@ -134,7 +134,8 @@ TEST(Quantizer, RowsAreTheirPartsAndTheLastResidual) {
       oracle::Row residual = x[i];
       for (const double v : residual) left[0] += v * v;
       for (std::size_t l = 0; l < 3; ++l) {
-        for (std::size_t j = 0; j < residual.size(); ++j) residual[j] -= fit.quantizer.residual_half(l).row(fit.codes[i * 3 + l])[j];
+        for (std::size_t j = 0; j < residual.size(); ++j)
+          residual[j] -= fit.quantizer.residual_half(l).row(fit.codes[i * 3 + l])[j];
         for (const double v : residual) left[l + 1] += v * v;
       }
       for (std::size_t j = 0; j < residual.size(); ++j)
@@ -148,7 +149,8 @@ TEST(Quantizer, RmsScalingGivesEveryBlockTheSameWeight) {
   Matrix data(800, 9);
   base::Random random(4);
   for (std::size_t i = 0; i < 800; ++i)
-    for (std::size_t j = 0; j < 9; ++j) data.row(i)[j] = static_cast<float>((j < 4 ? 1000.0 : 0.01) * (random.normal() + 2));
+    for (std::size_t j = 0; j < 9; ++j)
+      data.row(i)[j] = static_cast<float>((j < 4 ? 1000.0 : 0.01) * (random.normal() + 2));
   const QuantizerFit fit = ResidualQuantizer::fit(data.clone(), {{"a", "b"}, {4, 5}, Scaling::rms}, small_options());
   double first = 0, second = 0;
   for (const auto& row : transformed(fit.quantizer, data.view()))
@@ -159,7 +161,8 @@ TEST(Quantizer, RmsScalingGivesEveryBlockTheSameWeight) {
   Matrix louder = data.clone();
   for (std::size_t i = 0; i < 800; ++i)
     for (std::size_t j = 0; j < 4; ++j) louder.row(i)[j] *= 1024.0f;
-  EXPECT_EQ(ResidualQuantizer::fit(std::move(louder), {{"a", "b"}, {4, 5}, Scaling::rms}, small_options()).codes, fit.codes);
+  EXPECT_EQ(ResidualQuantizer::fit(std::move(louder), {{"a", "b"}, {4, 5}, Scaling::rms}, small_options()).codes,
+            fit.codes);
 }
 
 TEST(Quantizer, L2ScalingForgetsNormsAndKeepsZeroRows) {
@@ -196,12 +199,15 @@ TEST(Quantizer, AsManyCodesAsRowsAndDuplicates) {
     options.codes = {40};
     const QuantizerFit fit = fit_rows(data, options);
     std::set<std::vector<Code>> ids;
-    for (std::size_t i = 0; i < 200; ++i) ids.insert({fit.codes.begin() + 3 * static_cast<std::ptrdiff_t>(i), fit.codes.begin() + 3 * static_cast<std::ptrdiff_t>(i + 1)});
+    for (std::size_t i = 0; i < 200; ++i)
+      ids.insert({fit.codes.begin() + 3 * static_cast<std::ptrdiff_t>(i),
+                  fit.codes.begin() + 3 * static_cast<std::ptrdiff_t>(i + 1)});
     EXPECT_EQ(ids.size(), 40u);
     for (std::size_t i = 40; i < 200; ++i) EXPECT_EQ(fit.codes[i * 3], fit.codes[(i % 40) * 3]);
     EXPECT_GT(fit.quantizer.explained_variance(data.view(), fit.codes)[0], 1 - 1e-9);
     for (std::size_t l = 0; l < 3; ++l)
-      EXPECT_TRUE(std::ranges::all_of(fit.quantizer.layer(l).residual.flat(), [](float x) { return std::isfinite(x); }));
+      EXPECT_TRUE(
+          std::ranges::all_of(fit.quantizer.layer(l).residual.flat(), [](float x) { return std::isfinite(x); }));
     EXPECT_EQ(encode_rows(fit.quantizer, data.view()), fit.codes);
     options.codes = {41, 40, 40};
     EXPECT_THROW(fit_rows(data, options), DataError);
@@ -262,7 +268,8 @@ TEST(Quantizer, BadValuesAreNamed) {
   }
   Matrix huge = data.clone();
   huge.row(4)[0] = 1e25f;
-  EXPECT_NE(message_of<DataError>([&] { fit.quantizer.encode(huge.view(), codes); }).find("row 4: "), std::string::npos);
+  EXPECT_NE(message_of<DataError>([&] { fit.quantizer.encode(huge.view(), codes); }).find("row 4: "),
+            std::string::npos);
   EXPECT_NE(message_of<DataError>([&] { fit_rows(huge, small_options()); }).find("too large"), std::string::npos);
 }
 

@@ -52,7 +52,8 @@ TEST_P(RealData, ExplainedVarianceAndConditionalEntropy) {
   options.codes = {64};
   options.prefix_weight = expected.lambda;
   const FamilyFit fit = fit_family(catalogue, FamilyPlan::of_modality("m"), Scaling::none, options);
-  const Matrix rows = catalogue.gather(fit.quantizer.shape().block_names, catalogue.items_with(fit.quantizer.shape().block_names));
+  const Matrix rows =
+      catalogue.gather(fit.quantizer.shape().block_names, catalogue.items_with(fit.quantizer.shape().block_names));
   const auto explained = fit.quantizer.explained_variance(rows.view(), fit.codes.codes);
   EXPECT_NEAR(explained.back(), expected.explained, 0.03);
   EXPECT_GT(second_given_first(fit.codes), expected.low_bits);
@@ -61,7 +62,8 @@ TEST_P(RealData, ExplainedVarianceAndConditionalEntropy) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Lfm2k, RealData,
-                         testing::Values(Expected{"text.npy", 0.0, 0.583, 3.2, 4.2}, Expected{"text.npy", 1.0, 0.454, 0.0, 1.2},
+                         testing::Values(Expected{"text.npy", 0.0, 0.583, 3.2, 4.2},
+                                         Expected{"text.npy", 1.0, 0.454, 0.0, 1.2},
                                          Expected{"audio_vggish.npy", 0.0, 0.799, 3.4, 4.4},
                                          Expected{"audio_vggish.npy", 1.0, 0.664, 0.0, 1.2}));
 

@@ -50,7 +50,9 @@ inline oracle::Rows transformed(const ResidualQuantizer& quantizer, ConstMatrixV
   return result;
 }
 
-inline InputShape one_block(std::size_t width, Scaling scaling = Scaling::none) { return {{"text"}, {width}, scaling}; }
+inline InputShape one_block(std::size_t width, Scaling scaling = Scaling::none) {
+  return {{"text"}, {width}, scaling};
+}
 
 inline QuantizerFit fit_rows(const Matrix& rows, const QuantizerOptions& options, Scaling scaling = Scaling::none) {
   return ResidualQuantizer::fit(rows.clone(), one_block(rows.cols(), scaling), options);

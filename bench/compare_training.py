@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""Training speed of neume's MCCA beside PyTorch's, in one run: the two programs in turn, several rounds.
+
+    bench/compare_training.py [--program build/release/bench/train_bench] [--batch 512] [--rounds 5] [--threads 2]
+
+Prints the samples a second of every round, the medians, and the ratio of the medians with the smallest and largest
+ratio of a round. PyTorch runs with the environment that was fastest for it here (see bench/peers/mcca_torch.py); both
+run the same shape: k = 256, L = 3, d' = 64, T = 20, attention hidden 64, MLP 256-128, 1,387,247 items.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CRIPPLING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+PEER_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+
+
+def run(command, extra):
+    environment = {k: v for k, v in os.environ.items() if k not in CRIPPLING} | extra
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def ours(options):
+    command = [options.program, "--batch", str(options.batch), "--windows", "5", "--seconds", "1"]
+    text = run(command, {"OMP_NUM_THREADS": str(options.threads)})
+    return float(re.search(r"training .*median\s+(\d+)", text).group(1))
+
+
+def peer(options):
+    script = os.path.join(HERE, "peers", "mcca_torch.py")
+    command = ["/usr/bin/python3", script, "--threads", str(options.threads), "--batch", str(options.batch)]
+    text = run(command, PEER_ENVIRONMENT)
+    return float(json.loads(text.strip().splitlines()[-1])["samples_per_second"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default=os.path.join(HERE, "..", "build", "release", "bench", "train_bench"))
+    parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    rounds = []
+    for number in range(options.rounds):
+        rounds.append((ours(options), peer(options)))
+        print(f"round {number + 1}: neume {rounds[-1][0]:9.0f}   torch {rounds[-1][1]:9.0f} samples/s", flush=True)
+    medians = [statistics.median(column) for column in zip(*rounds)]
+    ratios = [a / b for a, b in rounds]
+    print(
+        f"median: neume {medians[0]:9.0f}   torch {medians[1]:9.0f}   ratio {medians[0] / medians[1]:.1f}"
+        f" (rounds {min(ratios):.1f} to {max(ratios):.1f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
