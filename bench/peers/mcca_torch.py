@@ -44,6 +44,8 @@ import torch.nn.functional as F
 
 FAMILIES = 3  # text, audio, joint
 JOINT = 2
+ENVIRONMENT = ("OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "OPENBLAS_CORETYPE",
+               "OPENBLAS_L2_SIZE")
 ID = 3  # the item-ID attention follows the families in the stacked attention weights
 
 
@@ -283,9 +285,7 @@ def time_training(shape):
             "quartiles": [round(quartiles[0]), round(quartiles[2])], "extremes": [round(rates[0]), round(rates[-1])],
             "samples_per_cpu_second": round(shape.windows * steps * shape.batch / cpu_seconds),
             "windows": shape.windows, "steps_per_window": steps, "torch": torch.__version__,
-            "environment": {name: os.environ[name] for name in
-                            ("OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "OPENBLAS_CORETYPE",
-                             "OPENBLAS_L2_SIZE") if name in os.environ}}
+            "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}}
 
 
 def check(shape):

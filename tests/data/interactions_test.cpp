@@ -227,7 +227,7 @@ TEST_F(Logs, ReadsTheSharedSets) {
   IdIndex users;
   const IdIndex tiktok(ItemIds::row_numbers(6710));
   EXPECT_EQ(read_interactions((folder / "tiktok/train.tsv").string(), tiktok, users, {}).size(), 59541U);
-  EXPECT_EQ(users.size(), 9298U);  // of 9,308: ten occur only in the other splits
+  EXPECT_EQ(users.size(), 9298U);
 }
 
 }  // namespace
