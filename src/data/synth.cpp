@@ -14,6 +14,8 @@
 #include <neume/error.hpp>
 
 #include "base/file.hpp"
+#include "base/range_check.hpp"
+#include "data/options_json.hpp"
 #include "data/synth_catalogue.hpp"
 #include "data/synth_log.hpp"
 #include "data/table_writer.hpp"
@@ -28,23 +30,6 @@ using Json = nlohmann::ordered_json;
 constexpr int kFormatVersion = 1;
 constexpr std::size_t kBatchItems = 1 << 16;
 constexpr std::size_t kBatchRows = 1 << 18;
-
-struct RangeCheck {
-  template <class Number>
-  void number(std::string_view name, Number found, Range range, std::string_view) const {
-    const auto value = static_cast<double>(found);
-    if (value >= range.min && value <= range.max) return;
-    throw InvalidArgument(fmt::format("{}: expected {} to {}, found {}", name, range.min, range.max, value));
-  }
-};
-
-struct OptionsToJson {
-  Json& json;
-  template <class Number>
-  void number(std::string_view name, Number value, Range, std::string_view) const {
-    json[std::string(name)] = value;
-  }
-};
 
 void report(const ProgressFn& progress, std::string_view stage, std::size_t done, std::size_t total,
             std::string_view unit) {
@@ -176,8 +161,7 @@ Json to_json(const SynthSplit& split) {
 
 Json manifest_of(const SynthOptions& options, const SynthSummary& summary) {
   Json manifest{{"format", "neume-synth"}, {"version", kFormatVersion}, {"neume", NEUME_VERSION}};
-  SynthOptions copy = options;
-  copy.describe(OptionsToJson{manifest["options"]});
+  manifest["options"] = options_to_json(options);
   manifest["items"] = {
       {"count", options.items}, {"cold", summary.cold_items}, {"without_audio", summary.items_without_audio}};
   manifest["users"] = {{"count", options.users}};
@@ -197,7 +181,7 @@ void remove_manifest(const Path& path) {
 
 void SynthOptions::validate() const {
   SynthOptions copy = *this;
-  copy.describe(RangeCheck{});
+  copy.describe(base::RangeCheck{});
 }
 
 SynthSummary write_synthetic_set(const SynthOptions& options, const Path& folder, const ProgressFn& progress) {

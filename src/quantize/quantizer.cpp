@@ -12,6 +12,7 @@
 
 #include "base/parallel.hpp"
 #include "base/random.hpp"
+#include "base/range_check.hpp"
 #include "quantize/assignment.hpp"
 #include "quantize/kmeans.hpp"
 #include "quantize/preprocess.hpp"
@@ -23,21 +24,6 @@ namespace {
 using quantize::kBlockRows;
 
 constexpr std::size_t kLargestCodebook = kNoCode;  // codes 0 .. k-1 must not reach kNoCode
-
-/// Throws InvalidArgument unless min <= value <= max.
-struct RangeCheck {
-  void number(std::string_view name, double value, Range range, std::string_view) const {
-    if (value >= range.min && value <= range.max) return;
-    throw InvalidArgument(fmt::format("{}: expected {} to {}, found {}", name, range.min, range.max, value));
-  }
-  void list(std::string_view name, const std::vector<std::size_t>& values, Range range, std::string_view help) const {
-    for (const std::size_t value : values) number(name, static_cast<double>(value), range, help);
-  }
-  template <class Enum, std::size_t Count>
-  void choice(std::string_view name, Enum value, const ChoiceNames<Count>&, std::string_view) const {
-    if (static_cast<std::size_t>(value) >= Count) throw InvalidArgument(fmt::format("{}: unknown value", name));
-  }
-};
 
 std::size_t num_layers_of(const QuantizerOptions& options) {
   return options.method == QuantizerMethod::vq ? 1 : options.layers;
@@ -108,7 +94,7 @@ void finish_layer(const quantize::KMeansFit& layer, std::size_t index, MatrixVie
 
 void QuantizerOptions::validate() const {
   QuantizerOptions copy = *this;
-  copy.describe(RangeCheck{});
+  copy.describe(base::RangeCheck{});
   if (codes.size() != 1 && codes.size() != num_layers_of(*this))
     throw InvalidArgument(fmt::format("codes: expected one number or one for each of {} layers, found {} numbers",
                                       num_layers_of(*this), codes.size()));

@@ -1,5 +1,5 @@
-// Runs the command-line tests of cases/*.case. Such a file is a script of a few line types, run from top to bottom in an
-// empty folder of its own:
+// Runs the command-line tests of cases/*.case. Such a file is a script of a few line types, run from top to bottom in
+// an empty folder of its own:
 //
 //   # a comment
 //   npy FILE ROWS COLS: 1 2 nan 4        writes an f32 NPY file
@@ -130,7 +130,8 @@ class CaseFile : public ::testing::Test {
   }
 
   static void judge_text(const std::string& text, char kind, const std::string& expected) {
-    const bool is_found = kind == '~' ? std::regex_search(text, std::regex(expected)) : text.find(expected) != std::string::npos;
+    const bool is_found =
+        kind == '~' ? std::regex_search(text, std::regex(expected)) : text.find(expected) != std::string::npos;
     EXPECT_EQ(is_found, kind != '!') << text;
   }
 
@@ -156,7 +157,9 @@ const bool kRegistered = [] {
   return true;
 }();
 
-TEST(CommandLine, HasCases) { EXPECT_TRUE(kRegistered); }
+TEST(CommandLine, HasCases) {
+  EXPECT_TRUE(kRegistered);
+}
 
 }  // namespace
 }  // namespace neume

@@ -30,8 +30,12 @@ class KilledTraining : public ::testing::Test {
     folder_ = pattern;
     const std::string data = path("data"), books = path("books"), items = data + "/items.parquet";
     ASSERT_EQ(run({"synth", "--items", "2000", "--users", "3000", "--interactions", "60000", "--out", data}), 0);
-    ASSERT_EQ(run({"fit", "--quiet", "--modality", "text=" + items + ":text", "--joint", "--codes", "32", "--out", books}), 0);
-    ASSERT_EQ(run({"encode", "--codebooks", books, "--modality", "text=" + items + ":text", "--out", path("sids.parquet")}), 0);
+    ASSERT_EQ(
+        run({"fit", "--quiet", "--modality", "text=" + items + ":text", "--joint", "--codes", "32", "--out", books}),
+        0);
+    ASSERT_EQ(
+        run({"encode", "--codebooks", books, "--modality", "text=" + items + ":text", "--out", path("sids.parquet")}),
+        0);
   }
 
   void TearDown() override {
@@ -61,9 +65,20 @@ class KilledTraining : public ::testing::Test {
   static int run(const std::vector<std::string>& arguments) { return wait_for(start(arguments)); }
 
   std::vector<std::string> train_into(const std::string& folder) const {
-    return {"train",          "--quiet", "--sids",         path("sids.parquet"),           "--train",
-            path("data/train.parquet"), "--validation", path("data/validation.parquet"), "--epochs", "2",
-            "--checkpoint-every", "20",  "--out",          folder};
+    return {"train",
+            "--quiet",
+            "--sids",
+            path("sids.parquet"),
+            "--train",
+            path("data/train.parquet"),
+            "--validation",
+            path("data/validation.parquet"),
+            "--epochs",
+            "2",
+            "--checkpoint-every",
+            "20",
+            "--out",
+            folder};
   }
 
  private:

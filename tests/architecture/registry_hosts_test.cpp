@@ -18,9 +18,10 @@ namespace fs = std::filesystem;
 /// Hosts are put together here, so that this file does not name them either.
 std::vector<std::string> registry_hosts() {
   const std::string dot = ".";
-  return {"registry" + dot + "npmjs",       "npmjs" + dot + "org",    "pypi" + dot + "org", "pythonhosted" + dot + "org",
-          "crates" + dot + "io",            "deb" + dot + "debian",   "proxy" + dot + "golang",
-          "archive" + dot + "ubuntu",       "registry" + dot + "yarnpkg", "conda" + dot + "anaconda"};
+  return {"registry" + dot + "npmjs",   "npmjs" + dot + "org",      "pypi" + dot + "org",
+          "pythonhosted" + dot + "org", "crates" + dot + "io",      "deb" + dot + "debian",
+          "proxy" + dot + "golang",     "archive" + dot + "ubuntu", "registry" + dot + "yarnpkg",
+          "conda" + dot + "anaconda"};
 }
 
 bool is_skipped(const fs::path& path) {

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-std::uintptr_t address(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory); }
+std::uintptr_t address(const void* memory) {
+  return reinterpret_cast<std::uintptr_t>(memory);
+}
 
 TEST(Buffer, IsZeroedAndAligned) {
   for (const std::size_t size : {1, 3, 63, 64, 65, 1000, 100001}) {

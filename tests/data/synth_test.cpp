@@ -379,7 +379,7 @@ TEST(SynthOptions, OutOfRangeNamesTheFieldAndTheRange) {
     options.validate();
     FAIL() << "nothing thrown";
   } catch (const InvalidArgument& error) {
-    EXPECT_STREQ(error.what(), "cold-share: expected 0 to 0.9, found 1.5");
+    EXPECT_STREQ(error.what(), "cold-share: expected a number from 0 to 0.9, found 1.5");
   }
   options = {};
   options.items = 0;
