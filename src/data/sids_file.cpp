@@ -174,6 +174,16 @@ class SidsReader {
   std::size_t row_ = 0;
 };
 
+/// A file of another kind gets a plainer message than DuckDB's.
+void check_magic(const Path& path) {
+  const base::MappedFile file(path);
+  constexpr std::string_view kParquetMagic = "PAR1";
+  const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (!bytes.starts_with(kParquetMagic)) {
+    fail(path, "expected a sids.parquet as neume encode writes it, found a file that is not Parquet");
+  }
+}
+
 void write_json_line(std::ostream& out, const SemanticIds& sids, std::size_t item) {
   const Json id = sids.items.is_text() ? Json(sids.items.texts()[item]) : Json(sids.items.integers()[item]);
   out << "{\"item\": " << id.dump();
@@ -220,6 +230,7 @@ void write_semantic_ids(const Path& path, const SemanticIds& sids) {
 }
 
 SemanticIds read_semantic_ids(const Path& path) {
+  if (std::filesystem::exists(path)) check_magic(path);
   TableSource table({path.string(), "", FileKind::parquet}, TypeSample::whole_file);
   Promise promise = read_metadata(table, path);
   const IdColumn id = IdColumn::of(table, kItemColumn, "write the file anew with neume encode");

@@ -190,9 +190,13 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
     throw DataError(fmt::format("family {}: none of {} items has all of its modalities ({})", plan.name,
                                 catalogue.items.size(), fmt::join(plan.modalities, ", ")));
   QuantizerFit fit;
-  with_item_names(catalogue, items, [&] {
-    fit = ResidualQuantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress);
-  });
+  try {
+    with_item_names(catalogue, items, [&] {
+      fit = ResidualQuantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress);
+    });
+  } catch (const DataError& problem) {
+    throw DataError(fmt::format("family {}: {}", plan.name, problem.what()));
+  }
   CodeFamily family = without_codes(plan.name, fit.quantizer.codebook_sizes(), catalogue.items.size());
   scatter(items, fit.codes, family);
   return {std::move(fit.quantizer), std::move(family)};

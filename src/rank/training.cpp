@@ -273,7 +273,6 @@ TrainingResult train_ranker(const TrainingData& training, const RankerOptions& o
   if (training.train.size() == 0 || (!labels.empty() && std::ranges::count(labels, std::uint8_t{1}) == 0)) {
     throw DataError("the training log has no positives; check its label column or --label");
   }
-  std::filesystem::create_directories(folder);
   return Training(training, options, folder, events).run();
 }
 
