@@ -10,6 +10,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <ctime>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -135,12 +137,17 @@ int main(int argc, char** argv) {
   run(true);  // warm-up
   for (const bool learn : {true, false}) {
     std::vector<double> rates;
+    const std::clock_t processor_start = std::clock();
     for (std::size_t w = 0; w < settings.windows; ++w) rates.push_back(run(learn));
+    const double processor_seconds = static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC;
+    const double per_processor_second =
+        settings.seconds * std::accumulate(rates.begin(), rates.end(), 0.0) / processor_seconds;
     std::ranges::sort(rates);
     fmt::print(
-        "{:8} batch {:4}  attention {:3}  threads {}  median {:9.0f} samples/s  (min {:.0f}, max {:.0f}, {} windows)\n",
+        "{:8} batch {:4}  attention {:3}  threads {}  median {:9.0f} samples/s  (min {:.0f}, max {:.0f}, {} windows)  "
+        "{:.0f} a processor second\n",
         learn ? "training" : "scoring", settings.batch, settings.attention_hidden, base::num_threads(),
-        rates[rates.size() / 2], rates.front(), rates.back(), rates.size());
+        rates[rates.size() / 2], rates.front(), rates.back(), rates.size(), per_processor_second);
   }
   return 0;
 }

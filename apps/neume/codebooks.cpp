@@ -1,0 +1,132 @@
+#include "codebooks.hpp"
+
+#include <fmt/format.h>
+
+#include <neume/error.hpp>
+
+#include "base/file.hpp"
+#include "eval/sid_quality.hpp"
+#include "quantize/encoder.hpp"
+
+namespace neume::app {
+
+namespace {
+
+constexpr const char* kFormat = "neume-codebooks";
+constexpr int kVersion = 1;
+
+Scaling scaling_of(ScaleChoice choice, const quantize::FamilyPlan& plan) {
+  switch (choice) {
+    case ScaleChoice::none:
+      return Scaling::none;
+    case ScaleChoice::rms:
+      return Scaling::rms;
+    case ScaleChoice::l2:
+      return Scaling::l2;
+    case ScaleChoice::by_family:
+      break;
+  }
+  return quantize::default_scaling(plan);
+}
+
+}  // namespace
+
+FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console) {
+  std::vector<quantize::FamilyPlan> plans;
+  for (const data::Modality& modality : catalogue.modalities) {
+    plans.push_back(quantize::FamilyPlan::of_modality(modality.name()));
+  }
+  if (options.joint) plans.push_back(quantize::FamilyPlan::joint(catalogue));
+  FittedCodebooks fitted;
+  fitted.sids.items = catalogue.items;
+  for (const quantize::FamilyPlan& plan : plans) {
+    quantize::FamilyFit fit = quantize::fit_family(catalogue, plan, scaling_of(options.scale, plan), options.quantizer,
+                                                   console.progress("fit " + plan.name));
+    fitted.codebooks.push_back({plan.name, std::move(fit.quantizer)});
+    fitted.sids.families.push_back(std::move(fit.codes));
+  }
+  return fitted;
+}
+
+std::vector<double> explained_variance(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
+                                       const CodeFamily& family) {
+  const std::vector<std::string>& modalities = quantizer.shape().block_names;
+  const std::vector<std::uint32_t> items = catalogue.items_with(modalities);
+  std::vector<Code> codes;
+  codes.reserve(items.size() * family.num_layers());
+  for (const std::uint32_t item : items) codes.insert(codes.end(), family.of(item).begin(), family.of(item).end());
+  return quantizer.explained_variance(catalogue.gather(modalities, items).view(), codes);
+}
+
+TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue) {
+  TextTable table({"family", "layer", "k", "iterations", "objective", "variance explained", "codes used", "seconds"});
+  for (std::size_t f = 0; f < fitted.codebooks.size(); ++f) {
+    const auto& [name, quantizer] = fitted.codebooks[f];
+    const std::vector<double> variance = explained_variance(catalogue, quantizer, fitted.sids.families[f]);
+    const eval::SidQuality quality = eval::judge(fitted.sids.families[f]);
+    for (std::size_t l = 0; l < quantizer.num_layers(); ++l) {
+      const LayerReport& report = quantizer.reports()[l];
+      table.add({name, fmt::to_string(l + 1), fmt::to_string(quality.layers[l].codebook_size),
+                 fmt::to_string(report.objective.size() - 1), fmt::format("{:.6g}", report.objective.back()),
+                 fmt::format("{:.4f}", variance[l]), fmt::to_string(quality.layers[l].codes_used),
+                 fmt::format("{:.2f}", report.seconds)});
+    }
+  }
+  return table;
+}
+
+void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std::filesystem::path& folder) {
+  // The old manifest goes first: it would vouch for a mixture of old and new files.
+  std::error_code status;
+  std::filesystem::remove(folder / "manifest.json", status);
+  Json families = Json::array();
+  for (const auto& [name, quantizer] : fitted.codebooks) {
+    const std::string file = name + ".safetensors";
+    quantizer.save(folder / file);
+    families.push_back({{"name", name}, {"file", file}, {"fingerprint", base::fingerprint_of_file(folder / file)}});
+  }
+  write_json(folder / "manifest.json", {{"format", kFormat},
+                                        {"version", kVersion},
+                                        {"neume", NEUME_VERSION},
+                                        {"items", fitted.sids.items.size()},
+                                        {"families", families},
+                                        {"config", config}});
+}
+
+std::vector<Codebook> load_codebooks(const std::filesystem::path& folder) {
+  const std::filesystem::path manifest_path = folder / "manifest.json";
+  if (!std::filesystem::exists(manifest_path)) {
+    throw DataError(
+        fmt::format("{}: no manifest.json: expected a folder in which neume fit has finished", folder.string()));
+  }
+  const Json manifest = read_json(manifest_path);
+  std::vector<Codebook> codebooks;
+  try {
+    if (manifest.at("format") != kFormat || manifest.at("version") != kVersion) {
+      throw DataError(fmt::format("{}: expected format {} version {}, found {} version {}", manifest_path.string(),
+                                  kFormat, kVersion, manifest.at("format").dump(), manifest.at("version").dump()));
+    }
+    for (const Json& family : manifest.at("families")) {
+      const std::filesystem::path file = folder / family.at("file").get<std::string>();
+      const std::string expected = family.at("fingerprint"), found = base::fingerprint_of_file(file);
+      if (found != expected) {
+        throw DataError(fmt::format("{}: expected the fingerprint {} of the manifest, found {}: fit again",
+                                    file.string(), expected, found));
+      }
+      codebooks.push_back({family.at("name"), ResidualQuantizer::load(file)});
+    }
+  } catch (const Json::exception& error) {
+    throw DataError(fmt::format("{}: not a manifest of neume fit: {}", manifest_path.string(), error.what()));
+  }
+  return codebooks;
+}
+
+SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks) {
+  SemanticIds sids{catalogue.items, {}};
+  for (const auto& [name, quantizer] : codebooks) {
+    sids.families.push_back(quantize::encode_family(catalogue, quantizer, name));
+  }
+  return sids;
+}
+
+}  // namespace neume::app

@@ -1,0 +1,70 @@
+#pragma once
+// The codebooks of a catalogue as one unit: fitted together, saved in one folder, loaded
+// together.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <neume/options.hpp>
+#include <neume/quantizer.hpp>
+#include <neume/semantic_ids.hpp>
+
+#include "console.hpp"
+#include "data/catalogue.hpp"
+#include "json_file.hpp"
+#include "text_table.hpp"
+
+namespace neume::app {
+
+/// How modalities are scaled; by default as the family asks for it.
+enum class ScaleChoice { by_family, none, rms, l2 };
+inline constexpr ChoiceNames<4> kScaleChoiceNames{"auto", "none", "rms", "l2"};
+
+/// Which families are fitted, and how.
+struct CodebookOptions {
+  QuantizerOptions quantizer;
+  bool joint = false;
+  ScaleChoice scale = ScaleChoice::by_family;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    quantizer.describe(visit);
+    visit.flag("joint", joint, "also fit the modal-joint family, on all modalities side by side");
+    visit.choice("scale", scale, kScaleChoiceNames,
+                 "scaling of each modality; auto: none for a modality alone, rms for joint");
+  }
+};
+
+struct Codebook {
+  std::string name;  ///< of the family
+  ResidualQuantizer quantizer;
+};
+
+struct FittedCodebooks {
+  std::vector<Codebook> codebooks;
+  SemanticIds sids;  ///< of all items of the catalogue
+};
+
+/// Fits one family a modality, and the joint one where it is asked for. Throws what quantize::fit_family throws.
+FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console);
+
+/// Cumulative share of variance explained after each layer, by the codes of `family` for the items of `catalogue`,
+/// row by row.
+std::vector<double> explained_variance(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
+                                       const CodeFamily& family);
+
+/// What the fit did: family, layer, iterations, objective, variance explained, codes used, seconds.
+TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue);
+
+/// Writes folder/<family>.safetensors and, last, folder/manifest.json with `config` and the files' fingerprints.
+void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std::filesystem::path& folder);
+
+/// Loads what save_codebooks wrote. Throws DataError for a folder without a manifest, or files that are not those of
+/// the manifest.
+std::vector<Codebook> load_codebooks(const std::filesystem::path& folder);
+
+/// Assigns semantic IDs in every family. Throws what quantize::encode_family throws.
+SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks);
+
+}  // namespace neume::app

@@ -1,0 +1,61 @@
+#pragma once
+// Training and judging a ranker, as the verbs train and evaluate and the stages of run do it.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <neume/options.hpp>
+
+#include "console.hpp"
+#include "data/interactions.hpp"
+#include "json_file.hpp"
+#include "rank/bundle.hpp"
+#include "rank/training.hpp"
+
+namespace neume::app {
+
+struct TrainingFiles {
+  std::string sids;
+  std::string train;
+  std::string validation;  ///< empty: none
+  data::InteractionOptions log;
+};
+
+/// Reads what a ranker learns from. Throws DataError and InvalidArgument as the readers do.
+rank::TrainingData read_training_data(const TrainingFiles& files);
+
+/// Where training reports to.
+struct TrainingOutput {
+  Console* console;
+  std::string prefix;  ///< opens each line
+};
+
+/// Trains into `folder`, prints a line an epoch, and says when it goes on from a checkpoint.
+rank::TrainingResult train(const rank::TrainingData& data, const RankerOptions& options,
+                           const std::filesystem::path& folder, const TrainingOutput& output);
+
+/// What to judge a ranker by.
+struct JudgeOptions {
+  std::size_t cold_threshold = 30;
+  bool full_ranking = false;
+  std::vector<std::size_t> cutoffs = {10, 20};
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.number("cold-threshold", cold_threshold, {0, 1e9}, "an item with fewer training interactions is cold");
+    visit.flag("full-ranking", full_ranking, "also rank the whole catalogue for every user: recall, ndcg, hit, mrr");
+    visit.list("cutoffs", cutoffs, {1, 1e6}, "the k of recall@k, ndcg@k and hit@k");
+  }
+};
+
+struct TestLog {
+  std::string file;
+  data::InteractionOptions options;
+};
+
+/// Metrics as metrics.hpp names them, with the model's options and the test log's fingerprint.
+Json judge_ranker(rank::RankerBundle& bundle, const TestLog& test, const JudgeOptions& options,
+                  const ProgressFn& progress);
+
+}  // namespace neume::app

@@ -1,0 +1,69 @@
+#include "toml_reader.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.hpp"
+
+namespace neume::app {
+
+toml::table parse_toml(const std::string& file) {
+  const std::string text = base::read_file(file);
+  try {
+    return toml::parse(text, file);
+  } catch (const toml::parse_error& error) {
+    throw DataError(fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
+  }
+}
+
+void TomlReader::text(std::string_view name, std::string& value, std::string_view) {
+  if (const toml::node* node = take(name)) value = to_text(*node, name);
+}
+
+void TomlReader::texts(std::string_view name, std::vector<std::string>& values, std::string_view) {
+  const toml::node* node = take(name);
+  if (node == nullptr) return;
+  values.clear();
+  const toml::array* array = node->as_array();
+  if (array == nullptr) {
+    values.push_back(to_text(*node, name));
+    return;
+  }
+  for (const toml::node& element : *array) values.push_back(to_text(element, name));
+}
+
+void TomlReader::flag(std::string_view name, bool& value, std::string_view) {
+  const toml::node* node = take(name);
+  if (node == nullptr) return;
+  if (!node->is_boolean()) fail(*node, name, "expected true or false");
+  value = *node->value<bool>();
+}
+
+void TomlReader::finish() const {
+  for (const auto& [key, node] : table_) {
+    if (std::ranges::count(known_, key.str()) > 0) continue;
+    fail(node, key.str(), fmt::format("unknown key; known keys: {}", fmt::join(known_, ", ")));
+  }
+}
+
+void TomlReader::fail(std::string_view name, const std::string& what) const {
+  const toml::node* node = table_.get(name);
+  fail(node == nullptr ? static_cast<const toml::node&>(table_) : *node, name, what);
+}
+
+const toml::node* TomlReader::take(std::string_view name) {
+  known_.emplace_back(name);
+  return table_.get(name);
+}
+
+std::string TomlReader::to_text(const toml::node& node, std::string_view name) const {
+  if (!node.is_string()) fail(node, name, "expected text in quotation marks");
+  return *node.value<std::string>();
+}
+
+void TomlReader::fail(const toml::node& node, std::string_view name, const std::string& what) const {
+  const std::string place = section_.empty() ? std::string(name) : fmt::format("[{}] {}", section_, name);
+  throw DataError(fmt::format("{}:{}: {}: {}", file_, node.source().begin.line, place, what));
+}
+
+}  // namespace neume::app
