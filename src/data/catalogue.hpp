@@ -18,7 +18,8 @@ struct ModalitySource {
   std::string name;
   std::string source;
 
-  /// Throws InvalidArgument where there is no '=', no name, a name that cannot be a file name, or the name "joint".
+  /// Throws InvalidArgument where there is no '=', no name, a name that cannot be a file name, or a name
+  /// that has a meaning of its own (joint, item, item_id).
   static ModalitySource parse(const std::string& text);
 };
 

@@ -35,11 +35,10 @@ ItemCodes::ItemCodes(const SemanticIds& sids, const std::vector<std::string>& na
       row += static_cast<std::uint32_t>(k);
     }
   }
-  codes_.resize(num_items_ * stride_);
+  codes_ = base::Buffer<Code>(num_items_ * stride_);
   for (std::size_t f = 0; f < sources.size(); ++f) {
     for (std::size_t item = 0; item < num_items_; ++item) {
-      std::ranges::copy(sources[f]->of(item),
-                        codes_.begin() + static_cast<std::ptrdiff_t>(item * stride_ + families_[f].first_column));
+      std::ranges::copy(sources[f]->of(item), codes_.data() + item * stride_ + families_[f].first_column);
     }
   }
 }
@@ -54,7 +53,7 @@ void ItemCodes::permute_items(std::uint64_t seed) {
   std::iota(source.begin(), source.end(), 0u);
   base::Random random(seed);
   for (std::size_t i = num_items_; i > 1; --i) std::swap(source[i - 1], source[random.index(i)]);
-  std::vector<Code> permuted(codes_.size());
+  base::Buffer<Code> permuted(codes_.size());
   for (std::size_t item = 0; item < num_items_; ++item) {
     std::copy_n(codes_.data() + source[item] * stride_, stride_, permuted.data() + item * stride_);
   }

@@ -9,6 +9,8 @@
 
 #include <neume/semantic_ids.hpp>
 
+#include "base/buffer.hpp"
+
 namespace neume::rank {
 
 /// One code family's embedding table: the layers' tables below each other.
@@ -53,7 +55,7 @@ class ItemCodes {
   std::size_t stride_ = 0;
   std::vector<FamilyLayout> families_;
   std::vector<std::uint32_t> first_rows_;  // stride: where a column's layer begins in its family's table
-  std::vector<Code> codes_;                // num_items x stride
+  base::Buffer<Code> codes_;               // num_items x stride; read at random, so on huge pages
 };
 
 }  // namespace neume::rank
