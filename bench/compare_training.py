@@ -4,8 +4,8 @@
     bench/compare_training.py [--program build/release/bench/train_bench] [--batch 512] [--rounds 5] [--threads 2]
 
 Prints the samples a second of every round, the medians, and the ratio of the medians with the smallest and largest
-ratio of a round. PyTorch runs with the environment that was fastest for it here (see bench/peers/mcca_torch.py); both
-run the same shape: k = 256, L = 3, d' = 64, T = 20, attention hidden 64, MLP 256-128, 1,387,247 items.
+ratio of a round. PyTorch runs with the environment that was fastest for it on a quiet machine (docs/benchmarks.md; it
+needs python3-torch and libopenblas0-openmp); both run the same shape: k = 256, L = 3, d' = 64, T = 20, attention hidden 64, MLP 256-128, 1,387,247 items.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 CRIPPLING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 PEER_ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "passive",
+    "LD_LIBRARY_PATH": "/usr/lib/x86_64-linux-gnu/openblas-openmp",
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
     "MALLOC_TOP_PAD_": "268435456",

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <memory>
@@ -177,9 +180,18 @@ int guarded(int argc, char** argv) {
   }
 }
 
+/// Lets waiting threads sleep. libgomp's default is to spin, which is no faster on a quiet machine and several times
+/// slower on a busy one (docs/decisions/0006); it reads the setting when it is loaded, so the program starts once more.
+void prefer_sleeping_threads(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv("/proc/self/exe", argv);
+  // execv returns only where it failed: then the threads spin.
+}
+
 }  // namespace
 }  // namespace neume::app
 
 int main(int argc, char** argv) {
+  neume::app::prefer_sleeping_threads(argv);
   return neume::app::guarded(argc, argv);
 }

@@ -114,7 +114,9 @@ class Run {
   }
 
   Json judge(const QuantizerPlan& quantizer) {
-    Json inputs{{"sids", base::fingerprint_of_file(sids_file(quantizer.name))}, {"seed", plan_.run.seed}};
+    Json inputs{{"sids", base::fingerprint_of_file(sids_file(quantizer.name))},
+                {"item-column", plan_.items.options.item_column},
+                {"seed", plan_.run.seed}};
     if (!plan_.labels.empty()) inputs["labels"] = inputs_of_source(plan_.labels);
     return cached_json(quantizer_folder(quantizer.name) / "quality.json", inputs, [&] {
       const SemanticIds sids = data::read_semantic_ids(sids_file(quantizer.name));
@@ -194,6 +196,8 @@ class Run {
     const Path folder = ranker_folder(ranker, plan_.run.seeds[0]);
     Json inputs{{"parameters", base::fingerprint_of_file(folder / "ranker.safetensors")},
                 {"sids", base::fingerprint_of_file(sids_file(ranker.quantizer))},
+                {"item-column", plan_.items.options.item_column},
+                {"log", json_of(plan_.log.options)},
                 {"test", fingerprint_of_source(plan_.log.test)}};
     if (!plan_.items.names.empty()) inputs["names"] = inputs_of_source(plan_.items.names);
     return cached_json(plan_.out() / "example.json", inputs, [&] {

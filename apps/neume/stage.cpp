@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <span>
+#include <string>
 
 #include <neume/error.hpp>
 
@@ -24,6 +26,13 @@ Json read_or_null(const std::filesystem::path& path) {
   } catch (const DataError&) {
     return nullptr;
   }
+}
+
+/// Whether nothing is there but what a killed write left beside its target.
+bool is_as_good_as_empty(const std::filesystem::path& folder) {
+  return std::ranges::all_of(std::filesystem::directory_iterator(folder), [](const auto& entry) {
+    return entry.path().filename().string().find(".tmp-") != std::string::npos;
+  });
 }
 
 bool has_fingerprint(const Json& json, const std::string& expected) {
@@ -52,7 +61,7 @@ void Stage::begin() const {
   if (has_fingerprint(record, fingerprint_) && !record.value("finished", true)) return;
   if (std::filesystem::exists(folder_)) {
     const bool is_ours = record.is_object() && record.value("format", "") == kFormat;
-    if (!is_ours && !std::filesystem::is_empty(folder_)) {
+    if (!is_ours && !is_as_good_as_empty(folder_)) {
       throw DataError(fmt::format(
           "{}: holds files that neume run did not write; move them away or choose another --out", folder_.string()));
     }

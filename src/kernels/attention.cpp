@@ -46,39 +46,93 @@ struct RowPointers {
   std::size_t count;
 };
 
-/// a_j of one occurrence; stores the signs of its hidden layer.
+/// One vector of the hidden layer: stores its signs, returns its part of the score.
+template <class T, int kLayers>
+HWY_INLINE hn::Vec<hn::ScalableTag<T>> hidden_vector(const AttentionForward<T>& pass,
+                                                     const RowPointers<T, kLayers>& rows, const T* query,
+                                                     std::size_t column, std::uint8_t* masks) {
+  const hn::ScalableTag<T> d;
+  const auto x = hn::Add(rows.sum(d, column), hn::Load(d, query + column));
+  hn::StoreMaskBits(d, hn::Gt(x, hn::Zero(d)), masks + column / hn::Lanes(d) * vector_mask_bytes(d));
+  return hn::Mul(hn::Max(x, hn::Zero(d)), hn::Load(d, pass.output_weights + column));
+}
+
+/// a_j of one occurrence; stores the signs of its hidden layer. Four vectors at a time, so that they overlap.
 template <class T, int kLayers>
 HWY_INLINE T attention_weight(const AttentionForward<T>& pass, const RowPointers<T, kLayers>& rows, const T* query,
-                              std::uint8_t* mask) {
+                              std::uint8_t* masks) {
   const hn::ScalableTag<T> d;
-  const auto zero = hn::Zero(d);
-  auto score = zero;
-  for (std::size_t c = 0; c < pass.shape.hidden; c += hn::Lanes(d)) {
-    const auto x = hn::Add(rows.sum(d, c), hn::Load(d, query + c));
-    mask += hn::StoreMaskBits(d, hn::Gt(x, zero), mask);
-    score = hn::MulAdd(hn::Max(x, zero), hn::Load(d, pass.output_weights + c), score);
+  const std::size_t lanes = hn::Lanes(d);
+  auto score = hn::Zero(d);
+  std::size_t c = 0;
+  for (; c + 4 * lanes <= pass.shape.hidden; c += 4 * lanes) {
+    const auto s0 = hidden_vector<T, kLayers>(pass, rows, query, c, masks);
+    const auto s1 = hidden_vector<T, kLayers>(pass, rows, query, c + lanes, masks);
+    const auto s2 = hidden_vector<T, kLayers>(pass, rows, query, c + 2 * lanes, masks);
+    const auto s3 = hidden_vector<T, kLayers>(pass, rows, query, c + 3 * lanes, masks);
+    score = hn::Add(score, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+  }
+  for (; c < pass.shape.hidden; c += lanes) {
+    score = hn::Add(score, hidden_vector<T, kLayers>(pass, rows, query, c, masks));
   }
   return hn::GetLane(hn::SumOfLanes(d, score)) + pass.output_bias;
+}
+
+/// Occurrences [begin, end) of one sample; `pooled` is four vectors wide and stays in registers.
+template <class T, int kLayers>
+HWY_INLINE void attend_four_vectors(const AttentionForward<T>& pass, const T* query, std::size_t begin, std::size_t end,
+                                    T* pooled) {
+  const hn::ScalableTag<T> d;
+  const std::size_t lanes = hn::Lanes(d);
+  const AttentionShape& shape = pass.shape;
+  const std::size_t signs = mask_bytes_of<T>(shape.hidden);
+  auto s0 = hn::Zero(d), s1 = hn::Zero(d), s2 = hn::Zero(d), s3 = hn::Zero(d);
+  for (std::size_t j = begin; j < end; ++j) {
+    const RowPointers<T, kLayers> rows(shape, pass.table, pass.occurrences.rows + j * shape.layers);
+    const T weight = attention_weight<T, kLayers>(pass, rows, query, pass.masks + j * signs);
+    pass.weights[j] = weight;
+    const auto w = hn::Set(d, weight);
+    s0 = hn::MulAdd(w, rows.sum(d, shape.hidden), s0);
+    s1 = hn::MulAdd(w, rows.sum(d, shape.hidden + lanes), s1);
+    s2 = hn::MulAdd(w, rows.sum(d, shape.hidden + 2 * lanes), s2);
+    s3 = hn::MulAdd(w, rows.sum(d, shape.hidden + 3 * lanes), s3);
+  }
+  hn::Store(s0, d, pooled);
+  hn::Store(s1, d, pooled + lanes);
+  hn::Store(s2, d, pooled + 2 * lanes);
+  hn::Store(s3, d, pooled + 3 * lanes);
+}
+
+/// The same for any width.
+template <class T, int kLayers>
+HWY_INLINE void attend_any_width(const AttentionForward<T>& pass, const T* query, std::size_t begin, std::size_t end,
+                                 T* pooled) {
+  const hn::ScalableTag<T> d;
+  const AttentionShape& shape = pass.shape;
+  const std::size_t signs = mask_bytes_of<T>(shape.hidden);
+  for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) hn::Store(hn::Zero(d), d, pooled + c);
+  for (std::size_t j = begin; j < end; ++j) {
+    const RowPointers<T, kLayers> rows(shape, pass.table, pass.occurrences.rows + j * shape.layers);
+    const T weight = attention_weight<T, kLayers>(pass, rows, query, pass.masks + j * signs);
+    pass.weights[j] = weight;
+    const auto w = hn::Set(d, weight);
+    for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) {
+      hn::Store(hn::MulAdd(w, rows.sum(d, shape.hidden + c), hn::Load(d, pooled + c)), d, pooled + c);
+    }
+  }
 }
 
 template <class T, int kLayers>
 void attend_layers(const AttentionForward<T>& pass, std::size_t begin, std::size_t end) {
   const hn::ScalableTag<T> d;
-  const AttentionShape& shape = pass.shape;
-  const std::size_t signs = mask_bytes_of<T>(shape.hidden);
+  const std::uint32_t* offsets = pass.occurrences.offsets;
   for (std::size_t s = begin; s < end; ++s) {
-    T* HWY_RESTRICT pooled = pass.pooled + s * pass.pooled_stride;
-    for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) hn::Store(hn::Zero(d), d, pooled + c);
-    const T* query = pass.queries + s * shape.hidden;
-    for (std::size_t j = pass.occurrences.offsets[s]; j < pass.occurrences.offsets[s + 1]; ++j) {
-      const RowPointers<T, kLayers> rows(shape, pass.table, pass.occurrences.rows + j * shape.layers);
-      const T weight = attention_weight<T, kLayers>(pass, rows, query, pass.masks + j * signs);
-      pass.weights[j] = weight;
-      const auto broadcast = hn::Set(d, weight);
-      for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) {
-        const auto sum = hn::MulAdd(broadcast, rows.sum(d, shape.hidden + c), hn::Load(d, pooled + c));
-        hn::Store(sum, d, pooled + c);
-      }
+    T* pooled = pass.pooled + s * pass.pooled_stride;
+    const T* query = pass.queries + s * pass.shape.hidden;
+    if (pass.shape.width == 4 * hn::Lanes(d)) {
+      attend_four_vectors<T, kLayers>(pass, query, offsets[s], offsets[s + 1], pooled);
+    } else {
+      attend_any_width<T, kLayers>(pass, query, offsets[s], offsets[s + 1], pooled);
     }
   }
 }
