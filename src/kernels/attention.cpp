@@ -241,7 +241,7 @@ void gather_rows(const AttentionBackward<T>& pass, RowOrder by_row, T* out, std:
   for (std::size_t row = begin; row < end; ++row) {
     const std::uint32_t* order = by_row.order + by_row.first[row];
     const std::size_t count = by_row.first[row + 1] - by_row.first[row];
-    T* projected = out + row * shape.row_size();
+    T* projected = out + (row - begin) * shape.row_size();
     std::size_t c = 0;
     for (; c + 4 * lanes <= shape.hidden; c += 4 * lanes) gather_projected(pass, order, count, c, projected);
     for (; c < shape.hidden; c += lanes) gather_projected_vector(pass, order, count, c, projected);
@@ -256,7 +256,7 @@ void add_targets(const TargetGradient<T>& pass, T* out, std::size_t begin, std::
   const hn::ScalableTag<T> d;
   const AttentionShape& shape = pass.shape;
   for (std::size_t row = begin; row < end; ++row) {
-    T* raw = out + row * shape.row_size() + shape.hidden;
+    T* raw = out + (row - begin) * shape.row_size() + shape.hidden;
     for (std::size_t i = pass.by_row.first[row]; i < pass.by_row.first[row + 1]; ++i) {
       const T* gradient = pass.gradients + pass.samples[pass.by_row.order[i]] * pass.stride;
       for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) {

@@ -76,9 +76,10 @@ struct AttentionBackward {
 template <class T>
 void attend_backward(const AttentionBackward<T>& pass, std::size_t begin, std::size_t end);
 
-/// Second half, table rows [begin, end): out row = [ sum_j [x_j > 0] * weight_gradients[j] | sum_j a_j *
-/// pooled_gradient[sample] ] over the occurrences of that row, which are order[first[row]], ..., order[first[row+1] -
-/// 1]. A gather: each row is written by one caller, in one order, whatever the number of threads.
+/// Second half, table rows [begin, end); `out` is the row `begin`'s, others follow: out row = [ sum_j [x_j > 0] *
+/// weight_gradients[j] | sum_j a_j * pooled_gradient[sample] ] over the occurrences of that row, which are
+/// order[first[row]], ..., order[first[row+1] - 1]. A gather: each row is written by one caller, in one order, whatever
+/// the number of threads.
 struct RowOrder {
   const std::uint32_t* first;  ///< rows + 1
   const std::uint32_t* order;  ///< occurrence numbers, grouped by row
@@ -87,8 +88,8 @@ template <class T>
 void gather_row_gradients(const AttentionBackward<T>& pass, RowOrder by_row, T* out, std::size_t begin,
                           std::size_t end);
 
-/// out[row][hidden + c] += sum of gradients[samples[order[i]]][c] over the row's look-ups: the part of target
-/// embeddings.
+/// Rows [begin, end), `out` being row `begin`'s: out[row][hidden + c] += sum of gradients[samples[order[i]]][c] over
+/// the row's look-ups: the part of target embeddings.
 template <class T>
 struct TargetGradient {
   AttentionShape shape;

@@ -90,15 +90,15 @@ template <class T>
 void AttentionUnit<T>::backward_rows(const RowBackward& pass, RowRange range, std::size_t chunk) {
   const std::size_t hidden = shape_.hidden;
   const std::size_t stride = shape_.row_size();
-  const auto attention = row_pass(pass.history, pass.table.rows, pass.pooled_gradients);
-  kernels::gather_row_gradients<T>(attention, pass.history.by_row(), pass.table.gradients, range.begin, range.end);
+  const auto attention = row_pass(pass.history, pass.table, pass.pooled_gradients);
+  kernels::gather_row_gradients<T>(attention, pass.history.by_row(), pass.gradients, range.begin, range.end);
   if (pass.targets != nullptr) {
     kernels::add_target_gradients<T>({shape_, pass.target_gradients.data, pass.target_gradients.stride,
                                       pass.targets->samples.data(), pass.targets->by_row()},
-                                     pass.table.gradients, range.begin, range.end);
+                                     pass.gradients, range.begin, range.end);
   }
-  const T* rows = pass.table.rows + range.begin * stride;
-  T* gradients = pass.table.gradients + range.begin * stride;
+  const T* rows = pass.table + range.begin * stride;
+  T* gradients = pass.gradients;
   T* partial = chunk_partials_.data() + chunk * (hidden + hidden * shape_.width);
   kernels::column_dots<T>({gradients, range.size(), hidden, stride}, {rows, range.size(), hidden, stride}, partial);
   kernels::scale_columns<T>({gradients, range.size(), hidden, stride}, output_weights_.values(),

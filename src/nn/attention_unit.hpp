@@ -15,13 +15,6 @@
 
 namespace neume::nn {
 
-/// Table rows and their gradients, both rows x (hidden + width).
-template <class T>
-struct WideTable {
-  T* rows;
-  T* gradients;
-};
-
 template <class T>
 class AttentionUnit {
  public:
@@ -52,14 +45,16 @@ class AttentionUnit {
   };
   void backward(const Backward& pass, RowRange range, std::size_t block);
 
-  /// Rows `range` of the table: gradients of the raw halves into table.gradients (right half), from the history and,
-  /// where `targets` is not null, from the target embeddings. `chunk` numbers the range for the partial sums.
+  /// Rows `range` of the table: gradients of the raw halves into the right halves of `gradients` (the range's rows
+  /// alone, each hidden + width), from the history and, where `targets` is not null, from the target embeddings.
+  /// `chunk` numbers the range for the partial sums.
   struct RowBackward {
     const Lookups& history;
     const Lookups* targets;
     Strided<const T> pooled_gradients;
     Strided<const T> target_gradients;
-    WideTable<T> table;
+    const T* table;
+    T* gradients;
   };
   void backward_rows(const RowBackward& pass, RowRange range, std::size_t chunk);
 

@@ -348,16 +348,24 @@ void SequenceModel<T>::add_row_tasks(Unit& unit, Step step) {
 template <class T>
 void SequenceModel<T>::backward_rows(Unit& unit, nn::RowRange rows, std::size_t chunk, Step step) {
   const bool is_target = unit.query_as_target < queries_.size();
+  const bool items = unit.spec.source.is_items();
   const Query& query = *queries_[is_target ? unit.query_as_target : 0];
+  // In a training step nobody reads an item's gradient after its update: one small buffer a thread stays in cache,
+  // where the whole batch's gradients would go to memory and back.
+  thread_local base::Buffer<T> scratch;
+  const bool in_scratch = items && step != nullptr;
+  if (in_scratch && scratch.size() < kRowChunk * wide_) scratch = base::Buffer<T>(kRowChunk * wide_);
+  T* gradients = in_scratch ? scratch.data() : table_gradients(unit) + rows.begin * wide_;
   unit.attention->backward_rows({unit.history,
                                  is_target ? &query.targets : nullptr,
                                  {input_gradients_.data() + unit.column, input_width_},
                                  {input_gradients_.data() + query.column, input_width_},
-                                 {table_rows(unit), table_gradients(unit)}},
+                                 table_rows(unit),
+                                 gradients},
                                 rows, chunk);
   if (step == nullptr) return;
-  if (unit.spec.source.is_items()) {
-    update_items(rows, step);
+  if (items) {
+    update_items(rows, gradients, step);
   } else {
     update_code_rows(unit, rows, step);
   }
@@ -376,7 +384,7 @@ void SequenceModel<T>::update_code_rows(Unit& unit, nn::RowRange rows, Step step
 // Row-wise lazy Adam: an item's moments move only in the steps that touch it, with the step count of the whole run (as
 // PyTorch's SparseAdam does).
 template <class T>
-void SequenceModel<T>::update_items(nn::RowRange slots, Step step) {
+void SequenceModel<T>::update_items(nn::RowRange slots, const T* gradients, Step step) {
   const std::size_t width = spec_.width;
   const auto& items = slots_.items();
   for (std::size_t i = slots.begin; i < slots.end; ++i) {
@@ -385,8 +393,8 @@ void SequenceModel<T>::update_items(nn::RowRange slots, Step step) {
       for (std::size_t c = 0; c < 3 * width; c += 64 / sizeof(T)) __builtin_prefetch(ahead + c, 1);
     }
     T* row = items_.data() + items[i] * 3 * width;
-    const T* gradients = slot_gradients_.data() + i * wide_ + spec_.attention_hidden;
-    kernels::adam_update<T>(*step, {row, row + width, row + 2 * width, gradients, width});
+    const T* gradient = gradients + (i - slots.begin) * wide_ + spec_.attention_hidden;
+    kernels::adam_update<T>(*step, {row, row + width, row + 2 * width, gradient, width});
   }
 }
 

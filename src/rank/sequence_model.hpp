@@ -90,7 +90,7 @@ class SequenceModel {
   void add_row_tasks(Unit& unit, Step step);
   void backward_rows(Unit& unit, nn::RowRange rows, std::size_t chunk, Step step);
   void update_code_rows(Unit& unit, nn::RowRange rows, Step step);
-  void update_items(nn::RowRange slots, Step step);
+  void update_items(nn::RowRange slots, const T* gradients, Step step);
   void finish_batch(Step step);
   void run_tasks();
 

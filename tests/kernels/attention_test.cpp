@@ -141,7 +141,8 @@ void check_gather(Problem& p) {
   }
   base::Buffer<float> out(Problem::kRows * p.shape.row_size());
   gather_row_gradients<float>(p.backward(), {p.first.data(), p.order.data()}, out.data(), 0, 4);
-  gather_row_gradients<float>(p.backward(), {p.first.data(), p.order.data()}, out.data(), 4, Problem::kRows);
+  gather_row_gradients<float>(p.backward(), {p.first.data(), p.order.data()}, out.data() + 4 * p.shape.row_size(), 4,
+                              Problem::kRows);
   // Rounding grows with the weights, which grow with the hidden width.
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(out[i], expected[i], kTolerance * p.shape.hidden);
 }

@@ -74,13 +74,17 @@ struct Network {
         history, table.data(), {coefficients.data(), kWidth}, {target_gradients.data(), kWidth}};
     unit.backward(pass, {0, 3}, 0);
     unit.backward(pass, {3, kBatch}, 1);
-    const typename AttentionUnit<double>::RowBackward rows{history,
-                                                           &target_lookups,
-                                                           {coefficients.data(), kWidth},
-                                                           {target_gradients.data(), kWidth},
-                                                           {table.data(), gradients.data()}};
-    unit.backward_rows(rows, {0, 4}, 0);
-    unit.backward_rows(rows, {4, kRows}, 1);
+    const auto backward_rows = [&](RowRange range, std::size_t chunk) {
+      unit.backward_rows({history,
+                          &target_lookups,
+                          {coefficients.data(), kWidth},
+                          {target_gradients.data(), kWidth},
+                          table.data(),
+                          gradients.data() + range.begin * kShape.row_size()},
+                         range, chunk);
+    };
+    backward_rows({0, 4}, 0);
+    backward_rows({4, kRows}, 1);
     unit.query_weight_gradients(kBatch, {targets.data(), kWidth});
     unit.sum_partials(2, 2);
   }
