@@ -7,7 +7,8 @@ target_compile_definitions(neume_settings INTERFACE
   HWY_DISABLED_TARGETS=\(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL\))
 if(NEUME_SANITIZE)
   target_compile_options(neume_settings INTERFACE -fsanitize=${NEUME_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all)
+                         -fno-sanitize-recover=all
+                         -Wno-maybe-uninitialized)  # g++ 12 sees ghosts in instrumented std::regex
   target_link_options(neume_settings INTERFACE -fsanitize=${NEUME_SANITIZE})
 endif()
 
