@@ -6,6 +6,7 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
+find_package(Eigen3 REQUIRED NO_MODULE)
 
 function(neume_imported_library target header library)
   string(MAKE_C_IDENTIFIER ${target} id)

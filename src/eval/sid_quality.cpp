@@ -9,52 +9,11 @@
 #include <neume/error.hpp>
 
 #include "base/random.hpp"
+#include "eval/partition.hpp"
 
 namespace neume::eval {
 
 namespace {
-
-/// A partition of rows into groups 0 .. num_groups - 1: rows in one group agree in everything refined by so far.
-struct Partition {
-  std::vector<std::uint32_t> group_of;
-  std::size_t num_groups = 1;
-
-  explicit Partition(std::size_t rows) : group_of(rows, 0) {}
-
-  /// Splits every group by `value(row)`. New groups are numbered in the order of (old group, value), so two values
-  /// that split in the same way give the same partition.
-  template <class Value>
-  void refine(const Value& value) {
-    std::vector<std::pair<std::uint64_t, std::uint32_t>> keyed(group_of.size());
-    for (std::uint32_t row = 0; row < keyed.size(); ++row) {
-      keyed[row] = {static_cast<std::uint64_t>(group_of[row]) << 32 | value(row), row};
-    }
-    std::sort(keyed.begin(), keyed.end());
-    num_groups = 0;
-    for (std::size_t i = 0; i < keyed.size(); ++i) {
-      if (i == 0 || keyed[i].first != keyed[i - 1].first) ++num_groups;
-      group_of[keyed[i].second] = static_cast<std::uint32_t>(num_groups - 1);
-    }
-  }
-
-  std::vector<std::size_t> sizes() const {
-    std::vector<std::size_t> counts(num_groups, 0);
-    for (const std::uint32_t group : group_of) ++counts[group];
-    return counts;
-  }
-};
-
-/// ln n - 1/n sum n_g ln n_g, which is -sum n_g/n ln(n_g/n).
-double entropy_of_counts(std::span<const std::size_t> counts) {
-  double total = 0.0;
-  double sum = 0.0;
-  for (const std::size_t count : counts) {
-    if (count == 0) continue;
-    total += static_cast<double>(count);
-    sum += static_cast<double>(count) * std::log(static_cast<double>(count));
-  }
-  return total == 0.0 ? 0.0 : std::max(0.0, std::log(total) - sum / total);
-}
 
 double entropy_of(const Partition& partition) {
   return entropy_of_counts(partition.sizes());
@@ -73,25 +32,10 @@ double gini_of_counts(std::vector<std::size_t> counts) {
   return total == 0.0 ? 0.0 : weighted / (k * total);
 }
 
-void require_valid(const CodeFamily& family, std::span<const std::uint32_t> labels) {
-  const std::size_t layers = family.num_layers();
-  if (layers == 0 || family.codes.size() % layers != 0) {
-    throw InvalidArgument(
-        fmt::format("family {}: {} codes are not N x L for L = {} layers", family.name, family.codes.size(), layers));
-  }
+void require_labels_fit(const CodeFamily& family, std::span<const std::uint32_t> labels) {
   if (!labels.empty() && labels.size() != family.num_items()) {
     throw InvalidArgument(fmt::format("family {}: {} labels for {} items; give one an item", family.name, labels.size(),
                                       family.num_items()));
-  }
-  for (std::size_t item = 0; item < family.num_items(); ++item) {
-    if (!family.has(item)) continue;
-    for (std::size_t layer = 0; layer < layers; ++layer) {
-      if (family.of(item)[layer] >= family.codebook_sizes[layer]) {
-        throw InvalidArgument(fmt::format("family {}: code {} of item {} in layer {} lies outside its codebook of {}",
-                                          family.name, family.of(item)[layer], item, layer + 1,
-                                          family.codebook_sizes[layer]));
-      }
-    }
   }
 }
 
@@ -111,23 +55,36 @@ LayerQuality usage_of_layer(const CodeFamily& family, std::span<const std::uint3
   return quality;
 }
 
-/// I(c_l ; y | c_<l) for every layer, for items whose label is `labels[row]`, row by row with `items`. With
-/// H(a | b) = H(a, b) - H(b) it is the rise of H(c_<=l) less the rise of H(c_<=l, y).
-std::vector<double> conditional_informations(const CodeFamily& family, std::span<const std::uint32_t> items,
-                                             std::span<const std::uint32_t> labels) {
+/// What one layer tells of the labels.
+struct LayerInformation {
+  double conditional = 0.0;  ///< I(c_l ; y | c_<l)
+  LabelAgreement of_code;
+  LabelAgreement of_prefix;  ///< c_1..c_l
+};
+
+/// For items whose label is `labels[row]`, row by row with `items`. With H(a | b) = H(a, b) - H(b), the conditional
+/// information is the rise of H(c_<=l) less the rise of H(c_<=l, y).
+std::vector<LayerInformation> layer_informations(const CodeFamily& family, std::span<const std::uint32_t> items,
+                                                 std::span<const std::uint32_t> labels) {
   Partition prefix(items.size());
   Partition with_label(items.size());
   with_label.refine([&](std::uint32_t row) { return labels[row]; });
   double prefix_entropy = 0.0;
   double joint_entropy = entropy_of(with_label);
-  std::vector<double> result;
+  std::vector<LayerInformation> result;
+  std::vector<std::uint32_t> codes(items.size());
   for (std::size_t layer = 0; layer < family.num_layers(); ++layer) {
     const auto code = [&](std::uint32_t row) { return family.of(items[row])[layer]; };
     prefix.refine(code);
     with_label.refine(code);
+    for (std::uint32_t row = 0; row < codes.size(); ++row) codes[row] = code(row);
     const double next_prefix_entropy = entropy_of(prefix);
     const double next_joint_entropy = entropy_of(with_label);
-    result.push_back(std::max(0.0, (next_prefix_entropy - prefix_entropy) - (next_joint_entropy - joint_entropy)));
+    LayerInformation& layer_information = result.emplace_back();
+    layer_information.conditional =
+        std::max(0.0, (next_prefix_entropy - prefix_entropy) - (next_joint_entropy - joint_entropy));
+    layer_information.of_code = label_agreement(codes, labels);
+    layer_information.of_prefix = layer == 0 ? layer_information.of_code : label_agreement(prefix.group_of(), labels);
     prefix_entropy = next_prefix_entropy;
     joint_entropy = next_joint_entropy;
   }
@@ -137,6 +94,30 @@ std::vector<double> conditional_informations(const CodeFamily& family, std::span
 void shuffle(std::vector<std::uint32_t>& values, std::uint64_t seed) {
   base::Random random(seed);
   for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random.index(i)]);
+}
+
+/// I(c_l ; y' | c_<l) for every layer, y' the labels permuted among the items of each prefix c_<l.
+std::vector<double> conditional_nulls(const CodeFamily& family, std::span<const std::uint32_t> items,
+                                      std::span<const std::uint32_t> labels, std::uint64_t seed) {
+  Partition prefix(items.size());
+  std::vector<double> result;
+  for (std::size_t layer = 0; layer < family.num_layers(); ++layer) {
+    base::Random random(base::derive_seed(seed, layer));
+    std::vector<std::uint32_t> permuted(labels.begin(), labels.end());
+    const GroupedRows groups = prefix.grouped();
+    for (std::size_t g = 0; g < groups.num_groups(); ++g) {
+      const auto rows = groups.of(g);
+      for (std::size_t i = rows.size(); i > 1; --i) std::swap(permuted[rows[i - 1]], permuted[rows[random.index(i)]]);
+    }
+    Partition with_label = prefix;
+    with_label.refine([&](std::uint32_t row) { return permuted[row]; });
+    const double prefix_entropy = entropy_of(prefix), joint_entropy = entropy_of(with_label);
+    const auto code = [&](std::uint32_t row) { return family.of(items[row])[layer]; };
+    prefix.refine(code);
+    with_label.refine(code);
+    result.push_back(std::max(0.0, (entropy_of(prefix) - prefix_entropy) - (entropy_of(with_label) - joint_entropy)));
+  }
+  return result;
 }
 
 void judge_labels(const CodeFamily& family, std::span<const std::uint32_t> coded, std::span<const std::uint32_t> labels,
@@ -149,12 +130,18 @@ void judge_labels(const CodeFamily& family, std::span<const std::uint32_t> coded
     label_of_row.push_back(labels[item]);
   }
   quality.labelled_items = items.size();
-  const std::vector<double> information = conditional_informations(family, items, label_of_row);
+  const std::vector<LayerInformation> found = layer_informations(family, items, label_of_row);
+  const std::vector<double> conditional_null = conditional_nulls(family, items, label_of_row, seed);
   shuffle(label_of_row, seed);
-  const std::vector<double> null = conditional_informations(family, items, label_of_row);
-  for (std::size_t layer = 0; layer < quality.layers.size(); ++layer) {
-    quality.layers[layer].conditional_information = information[layer];
-    quality.layers[layer].conditional_information_null = null[layer];
+  const std::vector<LayerInformation> null = layer_informations(family, items, label_of_row);
+  for (std::size_t l = 0; l < quality.layers.size(); ++l) {
+    LayerQuality& layer = quality.layers[l];
+    layer.conditional_information = found[l].conditional;
+    layer.conditional_information_null = conditional_null[l];
+    layer.code_agreement = found[l].of_code;
+    layer.code_agreement_null = null[l].of_code;
+    layer.prefix_agreement = found[l].of_prefix;
+    layer.prefix_agreement_null = null[l].of_prefix;
   }
 }
 
@@ -165,6 +152,9 @@ void judge_collisions(const Partition& ids, const CodeFamily& family, SidQuality
   quality.no_collision_rate = static_cast<double>(sizes.size()) / n;
   quality.uniquely_identified_item_rate =
       static_cast<double>(std::count(sizes.begin(), sizes.end(), std::size_t{1})) / n;
+  quality.collision_rate = 1.0 - quality.no_collision_rate;
+  quality.shared_id_rate = 1.0 - quality.uniquely_identified_item_rate;
+  quality.mean_group = n / static_cast<double>(sizes.size());
   quality.max_collision = *std::max_element(sizes.begin(), sizes.end());
   quality.entropy = entropy_of_counts(sizes);
   double log_possible = 0.0;
@@ -176,11 +166,9 @@ void judge_collisions(const Partition& ids, const CodeFamily& family, SidQuality
 }  // namespace
 
 SidQuality judge(const CodeFamily& family, std::span<const std::uint32_t> labels, std::uint64_t seed) {
-  require_valid(family, labels);
-  std::vector<std::uint32_t> coded;
-  for (std::uint32_t item = 0; item < family.num_items(); ++item) {
-    if (family.has(item)) coded.push_back(item);
-  }
+  require_valid(family);
+  require_labels_fit(family, labels);
+  const std::vector<std::uint32_t> coded = coded_items(family);
   SidQuality quality;
   quality.family = family.name;
   quality.items = coded.size();

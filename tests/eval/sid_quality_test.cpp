@@ -156,6 +156,25 @@ TEST(SidQuality, OnlyALayerThatKnowsTheLabelExceedsTheNull) {
   EXPECT_GT(*quality.layers[2].conditional_information_null, 0.02);
 }
 
+TEST(SidQuality, AgreementOfCodesAndOfPrefixes) {
+  // Layer 1 halves the labels {0, 1 | 2, 3}, layer 2 tells them apart within a half; the last item has no label.
+  const CodeFamily family{
+      .name = "text", .codebook_sizes = {2, 2}, .codes = {0, 0, 0, 0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1}};
+  const SidQuality quality = judge(family, Labels{0, 0, 1, 1, 2, 2, 3, 3, kNoLabel});
+  EXPECT_EQ(quality.labelled_items, 8u);
+  for (const LayerQuality& layer : quality.layers) {
+    // I(c;y) = ln 2, H(c) = ln 2, H(y) = ln 4, for either layer alone.
+    EXPECT_NEAR(layer.code_agreement->nmi, 2.0 / 3.0, 1e-14);
+    EXPECT_DOUBLE_EQ(layer.code_agreement->purity, 0.5);
+    EXPECT_LT(layer.prefix_agreement_null->ami, layer.prefix_agreement->ami);
+    EXPECT_LE(layer.code_agreement_null->nmi, layer.code_agreement->nmi);
+  }
+  EXPECT_EQ(quality.layers[0].prefix_agreement->nmi, quality.layers[0].code_agreement->nmi);
+  EXPECT_DOUBLE_EQ(quality.layers[1].prefix_agreement->nmi, 1.0);
+  EXPECT_DOUBLE_EQ(quality.layers[1].prefix_agreement->ami, 1.0);
+  EXPECT_DOUBLE_EQ(quality.layers[1].prefix_agreement->purity, 1.0);
+}
+
 TEST(SidQuality, SeedOfTheNullIsRepeatable) {
   const CodeFamily family = random_family(400, {8, 8}, 8);
   Labels labels(400);
@@ -178,6 +197,9 @@ TEST(SidQuality, HandWorkedFamily) {
   EXPECT_EQ(quality.unique_sid, 3u);
   EXPECT_DOUBLE_EQ(quality.no_collision_rate, 0.75);
   EXPECT_DOUBLE_EQ(quality.uniquely_identified_item_rate, 0.5);
+  EXPECT_DOUBLE_EQ(quality.collision_rate, 0.25);
+  EXPECT_DOUBLE_EQ(quality.shared_id_rate, 0.5);
+  EXPECT_DOUBLE_EQ(quality.mean_group, 4.0 / 3.0);
   EXPECT_EQ(quality.max_collision, 2u);
   EXPECT_NEAR(quality.entropy, 1.5 * std::log(2.0), 1e-12);
   EXPECT_NEAR(quality.entropy_ratio, 0.75, 1e-12);
@@ -197,6 +219,7 @@ TEST(SidQuality, HandWorkedFamily) {
               0.75 * -(2.0 / 3 * std::log(2.0 / 3) + 1.0 / 3 * std::log(1.0 / 3)), 1e-12);
   EXPECT_DOUBLE_EQ(quality.layers[1].gini, 0.0);
   EXPECT_FALSE(first.conditional_information.has_value());
+  EXPECT_FALSE(first.code_agreement.has_value());
 }
 
 TEST(SidQuality, EvenUseIsTheBest) {
@@ -216,6 +239,10 @@ TEST(SidQuality, NoCodesGiveZeros) {
   EXPECT_EQ(quality.unique_sid, 0u);
   EXPECT_EQ(quality.layers[1].dead_codes, 4u);
   EXPECT_EQ(quality.layers[1].conditional_information, 0.0);
+  EXPECT_EQ(quality.layers[1].prefix_agreement->ami, 0.0);
+  EXPECT_EQ(quality.shared_id_rate, 0.0);
+  EXPECT_EQ(quality.collision_rate, 0.0);
+  EXPECT_EQ(quality.mean_group, 0.0);
 }
 
 TEST(SidQuality, RejectsCodesAndLabelsThatDoNotFit) {
