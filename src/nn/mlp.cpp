@@ -60,13 +60,13 @@ void DenseLayer<T>::update(std::size_t tile, const kernels::AdamStep<T>& step) {
 }
 
 template <class T>
-Mlp<T>::Mlp(std::size_t inputs, const std::vector<std::size_t>& hidden, std::size_t max_batch, base::Random& random) {
-  std::size_t width = inputs;
-  for (std::size_t l = 0; l <= hidden.size(); ++l) {
-    const std::size_t outputs = l < hidden.size() ? hidden[l] : 1;
-    layers_.emplace_back(fmt::format("mlp.{}", l), width, outputs, random);
+Mlp<T>::Mlp(const std::string& name, const MlpShape& shape, std::size_t max_batch, base::Random& random) {
+  std::size_t width = shape.inputs;
+  for (std::size_t l = 0; l <= shape.hidden.size(); ++l) {
+    const std::size_t outputs = l < shape.hidden.size() ? shape.hidden[l] : shape.outputs;
+    layers_.emplace_back(fmt::format("{}.{}", name, l), width, outputs, random);
     for (std::size_t tile = 0; tile < layers_.back().num_tiles(); ++tile) tiles_.push_back({l, tile});
-    if (l < hidden.size()) {
+    if (l < shape.hidden.size()) {
       outputs_.emplace_back(max_batch * outputs);
       gradients_.emplace_back(max_batch * outputs);
     }
@@ -75,7 +75,7 @@ Mlp<T>::Mlp(std::size_t inputs, const std::vector<std::size_t>& hidden, std::siz
 }
 
 template <class T>
-void Mlp<T>::forward(RowRange range, Strided<const T> x, T* logits) {
+void Mlp<T>::forward(RowRange range, Strided<const T> x, Strided<T> y) {
   const std::size_t last = layers_.size() - 1;
   Strided<const T> input{x.row(range.begin), x.stride};
   for (std::size_t l = 0; l < last; ++l) {
@@ -83,12 +83,12 @@ void Mlp<T>::forward(RowRange range, Strided<const T> x, T* logits) {
     layers_[l].forward(range.size(), input, output, DenseLayer<T>::Activation::relu);
     input = {output.data, output.stride};
   }
-  layers_[last].forward(range.size(), input, {logits + range.begin, 1}, DenseLayer<T>::Activation::linear);
+  layers_[last].forward(range.size(), input, {y.row(range.begin), y.stride}, DenseLayer<T>::Activation::linear);
 }
 
 template <class T>
-void Mlp<T>::backward(RowRange range, const T* logit_gradients, Strided<T> dx) {
-  Strided<const T> dy{logit_gradients + range.begin, 1};
+void Mlp<T>::backward(RowRange range, Strided<const T> dy, Strided<T> dx) {
+  dy.data = dy.row(range.begin);
   for (std::size_t l = layers_.size() - 1; l > 0; --l) {
     const std::size_t width = layers_[l - 1].outputs();
     const Strided<T> below{gradients_of(l - 1).row(range.begin), width};
@@ -96,17 +96,15 @@ void Mlp<T>::backward(RowRange range, const T* logit_gradients, Strided<T> dx) {
     kernels::relu_backward<T>({below.data, range.size(), width, width}, outputs_of(l - 1).row(range.begin));
     dy = {below.data, width};
   }
-  layers_[0].backward_input(range.size(), dy, {dx.row(range.begin), dx.stride});
+  if (dx.data != nullptr) layers_[0].backward_input(range.size(), dy, {dx.row(range.begin), dx.stride});
 }
 
 template <class T>
-void Mlp<T>::weight_gradients(std::size_t tile, std::size_t batch, Strided<const T> x, const T* logit_gradients) {
+void Mlp<T>::weight_gradients(std::size_t tile, std::size_t batch, Strided<const T> x, Strided<const T> dy) {
   const auto [l, part] = tiles_[tile];
   const auto read_only = [](Strided<T> s) { return Strided<const T>{s.data, s.stride}; };
   const Strided<const T> input = l == 0 ? x : read_only(outputs_of(l - 1));
-  const Strided<const T> dy =
-      l + 1 == layers_.size() ? Strided<const T>{logit_gradients, 1} : read_only(gradients_of(l));
-  layers_[l].weight_gradients(part, batch, input, dy);
+  layers_[l].weight_gradients(part, batch, input, l + 1 == layers_.size() ? dy : read_only(gradients_of(l)));
 }
 
 template <class T>

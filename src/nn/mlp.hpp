@@ -1,5 +1,5 @@
 #pragma once
-// A multi-layer perceptron: dense layers with relu between them and one linear output. Forward and backward work on row
+// A multi-layer perceptron: dense layers with relu between them, the last one linear. Forward and backward work on row
 // blocks of a batch (one thread a block); weight gradients are taken over the whole batch, in tiles of output rows, so
 // that their sums have one order whatever the number of threads.
 
@@ -54,21 +54,29 @@ class DenseLayer {
   Parameter<T> bias_;
 };
 
+/// Widths of a perceptron, from its input to its output.
+struct MlpShape {
+  std::size_t inputs = 1;
+  std::vector<std::size_t> hidden;
+  std::size_t outputs = 1;
+};
+
 template <class T>
 class Mlp {
  public:
-  /// `hidden` widths between `inputs` and the single output. Keeps activations for up to `max_batch` rows.
-  Mlp(std::size_t inputs, const std::vector<std::size_t>& hidden, std::size_t max_batch, base::Random& random);
+  /// Keeps activations for up to `max_batch` rows. Parameters are called `name`.0.weight, `name`.0.bias, ...
+  Mlp(const std::string& name, const MlpShape& shape, std::size_t max_batch, base::Random& random);
 
-  /// Rows `range` of `x` (batch x inputs) to `logits` (batch).
-  void forward(RowRange range, Strided<const T> x, T* logits);
+  /// Rows `range` of `x` (batch x inputs) to the same rows of `y` (batch x outputs).
+  void forward(RowRange range, Strided<const T> x, Strided<T> y);
 
-  /// From d loss / d logits to `dx` (batch x inputs) for rows `range`; forward of the same rows came before.
-  void backward(RowRange range, const T* logit_gradients, Strided<T> dx);
+  /// From `dy` = d loss / d y to `dx` (batch x inputs; not wanted where its data is null) for rows `range`; forward of
+  /// the same rows came before.
+  void backward(RowRange range, Strided<const T> dy, Strided<T> dx);
 
   /// Tiles of weight-gradient work over all layers.
   std::size_t num_tiles() const { return tiles_.size(); }
-  void weight_gradients(std::size_t tile, std::size_t batch, Strided<const T> x, const T* logit_gradients);
+  void weight_gradients(std::size_t tile, std::size_t batch, Strided<const T> x, Strided<const T> dy);
   void update(std::size_t tile, const kernels::AdamStep<T>& step);
   void collect(std::vector<ParameterView<T>>& views);
 

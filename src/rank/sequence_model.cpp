@@ -93,7 +93,7 @@ SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, s
   fill_items(seed);
   allocate_batch_memory();
   base::Random random(base::derive_seed(seed, kMlpStream));
-  mlp_ = std::make_unique<nn::Mlp<T>>(input_width_, spec_.mlp, spec_.max_batch, random);
+  mlp_ = std::make_unique<nn::Mlp<T>>("mlp", nn::MlpShape{input_width_, spec_.mlp, 1}, spec_.max_batch, random);
 }
 
 template <class T>
@@ -268,7 +268,7 @@ void SequenceModel<T>::forward_block(nn::RowRange samples) {
     unit->attention->forward(unit->history, table_rows(*unit), samples, targets,
                              {inputs_.data() + unit->column, input_width_});
   }
-  mlp_->forward(samples, {inputs_.data(), input_width_}, logits_.data());
+  mlp_->forward(samples, {inputs_.data(), input_width_}, {logits_.data(), 1});
 }
 
 template <class T>
@@ -278,7 +278,7 @@ void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, c
     losses_[s] = static_cast<double>(nn::binary_cross_entropy(logits_[s], label));
     logit_gradients_[s] = nn::binary_cross_entropy_gradient(logits_[s], label, batch.size());
   }
-  mlp_->backward(samples, logit_gradients_.data(), {input_gradients_.data(), input_width_});
+  mlp_->backward(samples, {logit_gradients_.data(), 1}, {input_gradients_.data(), input_width_});
   for (auto& unit : units_) {
     unit->attention->backward({unit->history,
                                table_rows(*unit),
@@ -323,7 +323,7 @@ double SequenceModel<T>::run(const Batch& batch, Step step) {
   });
   for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
     tasks_.push_back([this, tile] {
-      mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_width_}, logit_gradients_.data());
+      mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_width_}, {logit_gradients_.data(), 1});
     });
   }
   for (auto& unit : units_) add_row_tasks(*unit, step);
