@@ -29,6 +29,16 @@ Scaling scaling_of(ScaleChoice choice, const quantize::FamilyPlan& plan) {
   return quantize::default_scaling(plan);
 }
 
+std::vector<double> variance_explained(const data::Catalogue& catalogue, const Quantizer& quantizer,
+                                       const CodeFamily& family) {
+  const std::vector<std::string>& modalities = quantizer.shape().block_names;
+  const std::vector<std::uint32_t> items = catalogue.items_with(modalities);
+  std::vector<Code> codes;
+  codes.reserve(items.size() * family.num_layers());
+  for (const std::uint32_t item : items) codes.insert(codes.end(), family.of(item).begin(), family.of(item).end());
+  return quantizer.reconstruction(catalogue.gather(modalities, items).view(), codes).variance_explained;
+}
+
 }  // namespace
 
 FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console) {
@@ -44,25 +54,16 @@ FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOp
                                                    console.progress("fit " + plan.name));
     fitted.codebooks.push_back({plan.name, std::move(fit.quantizer)});
     fitted.sids.families.push_back(std::move(fit.codes));
+    fitted.prefix_weights.push_back(std::move(fit.prefix_weight_choice));
   }
   return fitted;
-}
-
-std::vector<double> explained_variance(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
-                                       const CodeFamily& family) {
-  const std::vector<std::string>& modalities = quantizer.shape().block_names;
-  const std::vector<std::uint32_t> items = catalogue.items_with(modalities);
-  std::vector<Code> codes;
-  codes.reserve(items.size() * family.num_layers());
-  for (const std::uint32_t item : items) codes.insert(codes.end(), family.of(item).begin(), family.of(item).end());
-  return quantizer.explained_variance(catalogue.gather(modalities, items).view(), codes);
 }
 
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue) {
   TextTable table({"family", "layer", "k", "iterations", "objective", "variance explained", "codes used", "seconds"});
   for (std::size_t f = 0; f < fitted.codebooks.size(); ++f) {
     const auto& [name, quantizer] = fitted.codebooks[f];
-    const std::vector<double> variance = explained_variance(catalogue, quantizer, fitted.sids.families[f]);
+    const std::vector<double> variance = variance_explained(catalogue, quantizer, fitted.sids.families[f]);
     const eval::SidQuality quality = eval::judge(fitted.sids.families[f]);
     for (std::size_t l = 0; l < quantizer.num_layers(); ++l) {
       const LayerReport& report = quantizer.reports()[l];
@@ -73,6 +74,25 @@ TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalo
     }
   }
   return table;
+}
+
+std::string prefix_weight_text(const FittedCodebooks& fitted) {
+  std::string text;
+  for (std::size_t f = 0; f < fitted.codebooks.size(); ++f) {
+    if (!fitted.prefix_weights[f]) continue;
+    const PrefixWeightChoice& choice = *fitted.prefix_weights[f];
+    const double rq = choice.trials.front().variance_explained;
+    text += fmt::format(
+        "{}: prefix weight {:.4g}: the largest tried that explains at least {:.4f} of the variance ({:.3g} of rq's "
+        "{:.4f}), on {} items; tried:",
+        fitted.codebooks[f].name, choice.prefix_weight, choice.needed, rq > 0.0 ? choice.needed / rq : 1.0, rq,
+        choice.rows);
+    for (const PrefixWeightTrial& trial : choice.trials)
+      text += fmt::format("{} {:.4g} -> {:.4f}{}", &trial == choice.trials.data() ? "" : ",", trial.prefix_weight,
+                          trial.variance_explained, trial.prefix_weight == choice.prefix_weight ? " (chosen)" : "");
+    text += "\n";
+  }
+  return text;
 }
 
 void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std::filesystem::path& folder) {
@@ -113,7 +133,7 @@ std::vector<Codebook> load_codebooks(const std::filesystem::path& folder) {
         throw DataError(fmt::format("{}: expected the fingerprint {} of the manifest, found {}: fit again",
                                     file.string(), expected, found));
       }
-      codebooks.push_back({family.at("name"), ResidualQuantizer::load(file)});
+      codebooks.push_back({family.at("name"), Quantizer::load(file)});
     }
   } catch (const Json::exception& error) {
     throw DataError(fmt::format("{}: not a manifest of neume fit: {}", manifest_path.string(), error.what()));
@@ -121,10 +141,11 @@ std::vector<Codebook> load_codebooks(const std::filesystem::path& folder) {
   return codebooks;
 }
 
-SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks) {
+SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,
+                             const EncodeOptions& options) {
   SemanticIds sids{catalogue.items, {}};
   for (const auto& [name, quantizer] : codebooks) {
-    sids.families.push_back(quantize::encode_family(catalogue, quantizer, name));
+    sids.families.push_back(quantize::encode_family(catalogue, quantizer, name, options));
   }
   return sids;
 }

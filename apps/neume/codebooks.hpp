@@ -3,6 +3,7 @@
 // together.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,24 +39,23 @@ struct CodebookOptions {
 
 struct Codebook {
   std::string name;  ///< of the family
-  ResidualQuantizer quantizer;
+  Quantizer quantizer;
 };
 
 struct FittedCodebooks {
   std::vector<Codebook> codebooks;
-  SemanticIds sids;  ///< of all items of the catalogue
+  SemanticIds sids;                                               ///< of all items of the catalogue
+  std::vector<std::optional<PrefixWeightChoice>> prefix_weights;  ///< by codebook, where one was chosen
 };
 
 /// Fits one family a modality, and the joint one where it is asked for. Throws what quantize::fit_family throws.
 FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console);
 
-/// Cumulative share of variance explained after each layer, by the codes of `family` for the items of `catalogue`,
-/// row by row.
-std::vector<double> explained_variance(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
-                                       const CodeFamily& family);
-
 /// What the fit did: family, layer, iterations, objective, variance explained, codes used, seconds.
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue);
+
+/// What --prefix-weight auto tried and chose, and why, family by family; empty where it was not asked for.
+std::string prefix_weight_text(const FittedCodebooks& fitted);
 
 /// Writes folder/<family>.safetensors and, last, folder/manifest.json with `config` and the files' fingerprints.
 void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std::filesystem::path& folder);
@@ -65,6 +65,7 @@ void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std
 std::vector<Codebook> load_codebooks(const std::filesystem::path& folder);
 
 /// Assigns semantic IDs in every family. Throws what quantize::encode_family throws.
-SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks);
+SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,
+                             const EncodeOptions& options = {});
 
 }  // namespace neume::app

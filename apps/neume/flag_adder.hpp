@@ -25,11 +25,21 @@ class FlagAdder {
   template <class Number>
   void number(std::string_view name, Number& value, Range range, std::string_view help) {
     const auto set = [&value, range, flag = flag_name(name)](const std::string& text) {
-      value = static_cast<Number>(parse_number(flag, text, range, std::is_integral_v<Number>));
+      value = static_cast<Number>(parse_number(flag, text, range, kNumberKind<Number>));
     };
     app_.add_option_function<std::string>(flag_name(name), set, with_range(help, range))
         ->type_name(kNumberName<Number>)
         ->default_str(fmt::to_string(value));
+  }
+
+  void number_or_auto(std::string_view name, double& value, bool& is_auto, Range range, std::string_view help) {
+    const auto set = [&value, &is_auto, range, flag = flag_name(name)](const std::string& text) {
+      is_auto = text == "auto";
+      if (!is_auto) value = parse_number(flag, text, range, "a number or auto");
+    };
+    app_.add_option_function<std::string>(flag_name(name), set, with_range(help, range))
+        ->type_name("X|auto")
+        ->default_str(is_auto ? "auto" : fmt::to_string(value));
   }
 
   template <class Number>
@@ -37,7 +47,7 @@ class FlagAdder {
     const auto set = [&values, range, flag = flag_name(name)](const std::vector<std::string>& texts) {
       values.clear();
       for (const std::string& text : texts) {
-        values.push_back(static_cast<Number>(parse_number(flag, text, range, std::is_integral_v<Number>)));
+        values.push_back(static_cast<Number>(parse_number(flag, text, range, kNumberKind<Number>)));
       }
     };
     app_.add_option_function<std::vector<std::string>>(flag_name(name), set, with_range(help, range))
@@ -88,6 +98,10 @@ class FlagAdder {
   template <class Number>
   static constexpr const char* kNumberName = std::is_integral_v<Number> ? "N" : "X";
 
+  static constexpr std::string_view kWholeNumber = "a whole number";
+  template <class Number>
+  static constexpr std::string_view kNumberKind = std::is_integral_v<Number> ? kWholeNumber : "a number";
+
   static std::string flag_name(std::string_view name) { return fmt::format("--{}", name); }
 
   static std::string with_range(std::string_view help, Range range) {
@@ -95,13 +109,14 @@ class FlagAdder {
     return fmt::format("{}; {} to {}", help, range.min, range.max);
   }
 
-  /// Whole numbers of options end at 2^53, so a double holds every one of them. Throws CLI::ValidationError.
-  static double parse_number(const std::string& flag, const std::string& text, Range range, bool is_whole) {
+  /// Whole numbers of options end at 2^53, so a double holds every one of them. `kind` is what messages call it. Throws
+  /// CLI::ValidationError.
+  static double parse_number(const std::string& flag, const std::string& text, Range range, std::string_view kind) {
     char* end = nullptr;
     const double value = std::strtod(text.c_str(), &end);
     const bool is_number = !text.empty() && end == text.c_str() + text.size();
-    if (!is_number || (is_whole && value != std::floor(value))) {
-      throw CLI::ValidationError(flag, fmt::format("expected a {}number, found {}", is_whole ? "whole " : "", text));
+    if (!is_number || (kind == kWholeNumber && value != std::floor(value))) {
+      throw CLI::ValidationError(flag, fmt::format("expected {}, found {}", kind, text.empty() ? "nothing" : text));
     }
     if (!(value >= range.min && value <= range.max)) {
       throw CLI::ValidationError(flag,

@@ -24,6 +24,10 @@ void write_json(const std::filesystem::path& path, const Json& json) {
 
 void check_writable(const std::filesystem::path& path) {
   std::error_code status;
+  // A new file takes the place of what is there, which must not be a device.
+  if (std::filesystem::exists(path, status) && !std::filesystem::is_regular_file(path, status)) {
+    throw DataError(fmt::format("{}: expected a file to write, found a folder or a device", path.string()));
+  }
   std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   while (!std::filesystem::exists(folder, status) && folder.has_relative_path()) folder = folder.parent_path();
   if (!std::filesystem::is_directory(folder, status)) {

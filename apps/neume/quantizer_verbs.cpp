@@ -1,4 +1,4 @@
-// The verbs of stage 1: synth, fit, encode, verify, inspect.
+// The verbs that make semantic IDs: synth, fit, encode, verify.
 
 #include <fmt/format.h>
 
@@ -9,42 +9,19 @@
 #include "base/file.hpp"
 #include "data/sids_file.hpp"
 #include "data/synth.hpp"
+#include "eval/sid_quality.hpp"
 #include "option_json.hpp"
-#include "quality.hpp"
+#include "quantize/collisions.hpp"
 #include "quantize/encoder.hpp"
 #include "settings.hpp"
+#include "sids_order.hpp"
 
 namespace neume::app {
 
 namespace {
 
-/// The stored IDs with their items in the catalogue's order. Throws DataError unless both hold the same items.
-SemanticIds in_order_of(const data::Catalogue& catalogue, SemanticIds sids, const std::string& file) {
-  if (sids.items == catalogue.items) return sids;
-  const data::IdIndex index(sids.items);
-  SemanticIds ordered{catalogue.items, {}};
-  for (const CodeFamily& family : sids.families) ordered.families.push_back({family.name, family.codebook_sizes, {}});
-  for (std::size_t item = 0; item < catalogue.items.size(); ++item) {
-    const auto row = catalogue.items.is_text() ? index.find(catalogue.items.texts()[item])
-                                               : index.find(catalogue.items.integers()[item]);
-    if (!row) {
-      throw DataError(fmt::format("{}: expected the items of the modalities, found no item {}; encode again", file,
-                                  catalogue.items.name(item)));
-    }
-    for (std::size_t f = 0; f < sids.families.size(); ++f) {
-      const auto codes = sids.families[f].of(*row);
-      ordered.families[f].codes.insert(ordered.families[f].codes.end(), codes.begin(), codes.end());
-    }
-  }
-  if (sids.items.size() != catalogue.items.size()) {
-    throw DataError(fmt::format("{}: holds {} items, the modalities {}; encode again", file, sids.items.size(),
-                                catalogue.items.size()));
-  }
-  return ordered;
-}
-
-const ResidualQuantizer& find_codebook(const std::vector<Codebook>& codebooks, const std::string& family,
-                                       const std::string& folder) {
+const Quantizer& find_codebook(const std::vector<Codebook>& codebooks, const std::string& family,
+                               const std::string& folder) {
   const auto found = std::ranges::find(codebooks, family, &Codebook::name);
   if (found == codebooks.end()) {
     throw DataError(fmt::format("{}: no codebook of family {}, which the semantic IDs have", folder, family));
@@ -57,10 +34,10 @@ std::string id_text(std::span<const Code> codes) {
 }
 
 /// What a failed verification says of one family.
-std::string mismatch_text(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
-                          const CodeFamily& stored, const quantize::VerifyReport& report) {
+std::string mismatch_text(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& stored,
+                          const quantize::VerifyReport& report, const EncodeOptions& options) {
   const std::size_t item = *report.first_mismatch;
-  const CodeFamily fresh = quantize::encode_family(catalogue, quantizer, stored.name);
+  const CodeFamily fresh = quantize::encode_family(catalogue, quantizer, stored.name, options);
   std::string text =
       fmt::format("family {}: {} of {} recomputed codes differ; first at item {}: stored {}, recomputed {}",
                   stored.name, report.mismatches, report.num_comparisons, catalogue.items.name(item),
@@ -68,6 +45,90 @@ std::string mismatch_text(const data::Catalogue& catalogue, const ResidualQuanti
   if (report.within_rounding == report.mismatches)
     text += "; all of them are ties within rounding (another instruction set?)";
   return text;
+}
+
+double mean_squared_error(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family) {
+  const std::vector<std::uint32_t> items = catalogue.items_with(quantizer.shape().block_names);
+  std::vector<Code> codes;
+  for (const std::uint32_t item : items) codes.insert(codes.end(), family.of(item).begin(), family.of(item).end());
+  return quantizer.reconstruction(catalogue.gather(quantizer.shape().block_names, items).view(), codes).mse.back();
+}
+
+/// Makes the IDs of every family unique where `rule` says so, and tells what it did and what it cost.
+std::string resolve(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,
+                    quantize::CollisionRule rule, SemanticIds& sids) {
+  std::string text;
+  for (std::size_t f = 0; f < sids.families.size() && rule != quantize::CollisionRule::none; ++f) {
+    CodeFamily& family = sids.families[f];
+    const eval::SidQuality before = eval::judge(family);
+    text += fmt::format(
+        "{}{}: {} of {} items shared an ID; ", f == 0 ? "" : "\n", family.name,
+        before.items -
+            static_cast<std::size_t>(before.uniquely_identified_item_rate * static_cast<double>(before.items) + 0.5),
+        before.items);
+    if (rule == quantize::CollisionRule::suffix) {
+      family = quantize::with_suffix(family);
+      text += fmt::format("a code from 0 to {} was added, which stands for nothing", family.codebook_sizes.back() - 1);
+      continue;
+    }
+    const Quantizer& quantizer = codebooks[f].quantizer;
+    const double error = mean_squared_error(catalogue, quantizer, family);
+    quantize::Reassignment moved = quantize::reassign(catalogue, quantizer, family);
+    family = std::move(moved.family);
+    text += fmt::format("{} moved, {} of them in the last code only; mean squared error {:.6g} before, {:.6g} after",
+                        moved.moved, moved.moved_in_layer, error, mean_squared_error(catalogue, quantizer, family));
+  }
+  return text;
+}
+
+/// Throws DataError unless the stored IDs have as many codes as the codebook's with this rule.
+void check_num_codes(const CodeFamily& stored, const Quantizer& quantizer, quantize::CollisionRule rule,
+                     const std::string& file) {
+  const std::size_t suffix = rule == quantize::CollisionRule::suffix ? 1 : 0;
+  if (stored.num_layers() == quantizer.num_layers() + suffix) return;
+  throw DataError(
+      fmt::format("{}: family {}: the stored IDs have {} codes, the codebook {} layers, and --resolve is {}; expected "
+                  "the flags that the IDs were made with",
+                  file, stored.name, stored.num_layers(), quantizer.num_layers(),
+                  quantize::kCollisionRuleNames[static_cast<std::size_t>(rule)]));
+}
+
+/// A family verified.
+struct FamilyVerdict {
+  quantize::VerifyReport report;  ///< of the codes before collisions were resolved
+  std::size_t mismatches = 0;     ///< of the report, or else items whose ID is not the one that the rule gives
+  std::string failure;            ///< empty where every ID follows
+};
+
+/// Recomputes plain IDs in many ways. Resolved ones depend on the whole catalogue: they are made once more from plain
+/// codes, which are recomputed in many ways.
+FamilyVerdict verify(const data::Catalogue& catalogue, const Quantizer& quantizer, const IdSettings& ids,
+                     const CodeFamily& stored) {
+  quantize::VerifyOptions options;
+  options.encode = ids.encode;
+  FamilyVerdict verdict;
+  const bool is_plain = ids.resolve == quantize::CollisionRule::none;
+  const CodeFamily fresh =
+      is_plain ? CodeFamily{} : quantize::encode_family(catalogue, quantizer, stored.name, ids.encode);
+  const CodeFamily& plain = is_plain ? stored : fresh;
+  verdict.report = quantize::verify_family(catalogue, quantizer, plain, options);
+  verdict.mismatches = verdict.report.mismatches;
+  if (!verdict.report.holds()) verdict.failure = mismatch_text(catalogue, quantizer, plain, verdict.report, ids.encode);
+  if (is_plain || !verdict.report.holds()) return verdict;
+  const CodeFamily expected = ids.resolve == quantize::CollisionRule::suffix
+                                  ? quantize::with_suffix(plain)
+                                  : quantize::reassign(catalogue, quantizer, plain).family;
+  for (std::size_t item = stored.num_items(); item-- > 0;) {
+    if (std::ranges::equal(expected.of(item), stored.of(item))) continue;
+    ++verdict.mismatches;
+    verdict.failure = fmt::format("first at item {}: stored {}, expected {}", catalogue.items.name(item),
+                                  id_text(stored.of(item)), id_text(expected.of(item)));
+  }
+  if (verdict.mismatches > 0)
+    verdict.failure = fmt::format(
+        "family {}: {} of {} items have another ID than --resolve {} gives; {}", stored.name, verdict.mismatches,
+        stored.num_items(), quantize::kCollisionRuleNames[static_cast<std::size_t>(ids.resolve)], verdict.failure);
+  return verdict;
 }
 
 }  // namespace
@@ -110,6 +171,7 @@ int run(const FitSettings& settings, Console& console) {
   const FittedCodebooks fitted = fit_codebooks(catalogue, settings.codebooks, console);
   save_codebooks(fitted, json_of(settings), settings.out);
   console.print(fit_table(fitted, catalogue).plain());
+  if (const std::string choice = prefix_weight_text(fitted); !choice.empty()) console.print(choice);
   console.print(fmt::format("{}: codebooks of {} families, fitted to {} items", settings.out, fitted.codebooks.size(),
                             catalogue.items.size()));
   return 0;
@@ -119,18 +181,24 @@ int run(const EncodeSettings& settings, Console& console) {
   require_flag(settings.codebooks, "--codebooks");
   require_flag(settings.out, "--out");
   check_writable(settings.out);
+  if (!settings.json.empty()) check_writable(settings.json);
   const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);
-  const SemanticIds sids = encode_catalogue(settings.catalogue.open(), codebooks);
+  const data::Catalogue catalogue = settings.catalogue.open();
+  SemanticIds sids = encode_catalogue(catalogue, codebooks, settings.ids.encode);
+  const std::string resolved = resolve(catalogue, codebooks, settings.ids.resolve, sids);
   if (!settings.json.empty()) data::write_semantic_ids_json(settings.json, sids);
   data::write_semantic_ids(settings.out, sids);
-  TextTable table({"family", "layers", "items with an ID", "without"});
+  TextTable table({"family", "codes", "items with an ID", "without", "distinct IDs", "collision_rate", "shared_id_rate",
+                   "largest group"});
   for (const CodeFamily& family : sids.families) {
-    std::size_t with = 0;
-    for (std::size_t item = 0; item < family.num_items(); ++item) with += family.has(item) ? 1 : 0;
-    table.add({family.name, fmt::to_string(family.num_layers()), fmt::to_string(with),
-               fmt::to_string(family.num_items() - with)});
+    const eval::SidQuality quality = eval::judge(family);
+    table.add({family.name, fmt::to_string(family.num_layers()), fmt::to_string(quality.items),
+               fmt::to_string(quality.items_without_code), fmt::to_string(quality.unique_sid),
+               fmt::format("{:.3f}", quality.collision_rate), fmt::format("{:.3f}", quality.shared_id_rate),
+               fmt::to_string(quality.max_collision)});
   }
   console.print(table.plain());
+  if (!resolved.empty()) console.print(resolved);
   console.print(fmt::format("{}: semantic IDs of {} items", settings.out, sids.items.size()));
   return 0;
 }
@@ -140,52 +208,23 @@ int run(const VerifySettings& settings, Console& console) {
   require_flag(settings.sids, "--sids");
   const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);
   const data::Catalogue catalogue = settings.catalogue.open();
-  const SemanticIds sids = in_order_of(catalogue, data::read_semantic_ids(settings.sids), settings.sids);
+  const SemanticIds sids = in_order_of(catalogue.items, data::read_semantic_ids(settings.sids), settings.sids);
   const quantize::VerifyOptions options;
   TextTable table({"family", "rows checked", "codes recomputed", "mismatches", "verdict"});
   std::string failure;
   for (const CodeFamily& family : sids.families) {
-    const ResidualQuantizer& quantizer = find_codebook(codebooks, family.name, settings.codebooks);
-    const quantize::VerifyReport report = quantize::verify_family(catalogue, quantizer, family, options);
-    table.add({family.name, fmt::to_string(report.num_rows), fmt::to_string(report.num_comparisons),
-               fmt::to_string(report.mismatches), report.holds() ? "holds" : "DIFFERS"});
-    if (!report.holds() && failure.empty()) failure = mismatch_text(catalogue, quantizer, family, report);
+    const Quantizer& quantizer = find_codebook(codebooks, family.name, settings.codebooks);
+    check_num_codes(family, quantizer, settings.ids.resolve, settings.sids);
+    const FamilyVerdict verdict = verify(catalogue, quantizer, settings.ids, family);
+    table.add({family.name, fmt::to_string(verdict.report.num_rows), fmt::to_string(verdict.report.num_comparisons),
+               fmt::to_string(verdict.mismatches), verdict.failure.empty() ? "holds" : "DIFFERS"});
+    if (failure.empty()) failure = verdict.failure;
   }
   console.print(table.plain());
   console.print(fmt::format("batch sizes {}; threads {}", fmt::join(options.batch_sizes, ", "),
                             fmt::join(options.thread_counts, ", ")));
   if (!failure.empty()) throw DataError(fmt::format("{}: {}", settings.sids, failure));
   console.print(fmt::format("{}: every stored ID follows from {}", settings.sids, settings.codebooks));
-  return 0;
-}
-
-int run(const InspectSettings& settings, Console& console) {
-  require_flag(settings.sids, "--sids");
-  if (!settings.out.empty()) check_writable(settings.out);
-  if (settings.codebooks.empty() != settings.catalogue.modalities.empty()) {
-    throw InvalidArgument("--codebooks and --modality belong together: both are needed for the variance explained");
-  }
-  SemanticIds sids = data::read_semantic_ids(settings.sids);
-  VarianceByFamily variance;
-  if (!settings.codebooks.empty()) {
-    const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);
-    const data::Catalogue catalogue = settings.catalogue.open();
-    sids = in_order_of(catalogue, std::move(sids), settings.sids);
-    for (const CodeFamily& family : sids.families) {
-      variance[family.name] =
-          explained_variance(catalogue, find_codebook(codebooks, family.name, settings.codebooks), family);
-    }
-  }
-  std::vector<std::uint32_t> labels;
-  if (!settings.labels.empty()) {
-    labels = data::read_item_labels(settings.labels, data::IdIndex(sids.items), settings.catalogue.options.item_column)
-                 .of_item;
-  }
-  Json quality = quality_json(sids, labels, settings.seed, variance);
-  quality["sids"] = base::fingerprint_of_file(settings.sids);
-  if (!settings.out.empty()) write_json(settings.out, quality);
-  console.print(quality_table({{"", quality}}).plain());
-  console.print(quality_legend(!labels.empty()));
   return 0;
 }
 

@@ -20,7 +20,7 @@ namespace {
 constexpr std::array<std::string_view, 10> kSections{"run",    "data", "synth",     "items",  "modalities",
                                                      "labels", "log",  "quantizer", "ranker", "evaluate"};
 
-/// [data] and [labels] have one key each.
+/// [data] has one key.
 struct OneText {
   std::string_view key;
   std::string value;
@@ -49,10 +49,8 @@ class PlanReader {
     read_section("items", plan_.items);
     substitute(plan_.items.names);
     read_modalities();
-    OneText labels{"source", {}};
-    read_section("labels", labels);
-    plan_.labels = labels.value;
-    substitute(plan_.labels);
+    read_section("labels", plan_.labels);
+    for (std::string* source : {&plan_.labels.source, &plan_.labels.tags}) substitute(*source);
     read_section("log", plan_.log);
     for (std::string* path : {&plan_.log.train, &plan_.log.validation, &plan_.log.test}) substitute(*path);
     read_quantizers();
@@ -155,6 +153,11 @@ class PlanReader {
       quantizer.describe(reader);
       reader.finish();
       check_name(reader, quantizer.name, plan_.quantizers);
+      try {
+        quantizer.options.quantizer.validate();
+      } catch (const InvalidArgument& error) {
+        fail(fmt::format("[[quantizer]] {}: {}", quantizer.name, error.what()));
+      }
       plan_.quantizers.push_back(std::move(quantizer));
     });
     if (plan_.quantizers.empty()) fail("[[quantizer]]: expected at least one");
@@ -198,7 +201,7 @@ Json RunPlan::resolved() const {
   if (synth) json["synth"] = json_of(*synth);
   json["items"] = json_of(items);
   for (const data::ModalitySource& modality : modalities) json["modalities"][modality.name] = modality.source;
-  json["labels"] = {{"source", labels}};
+  json["labels"] = json_of(labels);
   json["log"] = json_of(log);
   for (const QuantizerPlan& plan : quantizers) json["quantizer"].push_back(json_of(plan));
   for (const RankerPlan& plan : rankers) {

@@ -75,6 +75,18 @@ struct ItemsPlan {
   }
 };
 
+/// [labels]
+struct LabelsPlan {
+  std::string source;
+  std::string tags;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.text("source", source, "file:EXPRESSION, a label for each item");
+    visit.text("tags", tags, "file:EXPRESSION, tags to name codes by: a list, or a text with commas");
+  }
+};
+
 /// [run]
 struct RunSection {
   std::string out;
@@ -95,7 +107,7 @@ struct RunPlan {
   std::optional<data::SynthOptions> synth;
   ItemsPlan items;
   std::vector<data::ModalitySource> modalities;  ///< in the order of the file
-  std::string labels;                            ///< file:EXPRESSION; empty: none
+  LabelsPlan labels;
   LogPlan log;
   std::vector<QuantizerPlan> quantizers;
   std::vector<RankerPlan> rankers;  ///< each names a quantizer of the plan

@@ -6,14 +6,19 @@
 #include <chrono>
 #include <optional>
 
+#include <neume/error.hpp>
+
 #include "base/file.hpp"
 #include "data/sids_file.hpp"
 #include "example_listener.hpp"
 #include "input_files.hpp"
+#include "item_info.hpp"
 #include "option_json.hpp"
 #include "quality.hpp"
 #include "rank/bundle.hpp"
+#include "report.hpp"
 #include "stage.hpp"
+#include "sweep.hpp"
 
 namespace neume::app {
 
@@ -24,6 +29,12 @@ using Clock = std::chrono::steady_clock;
 
 std::string seconds_since(Clock::time_point start) {
   return fmt::format("{:.1f} s", std::chrono::duration<double>(Clock::now() - start).count());
+}
+
+/// A folder's own name, however its path is written ("runs/a/", ".").
+std::string name_of(const Path& folder) {
+  const Path path = std::filesystem::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 /// The mean over seeds of a metric, or -1 where it is undefined.
@@ -47,6 +58,7 @@ class Run {
       fit(quantizer);
       results.quality.emplace_back(quantizer.name, judge(quantizer));
     }
+    report(results);
     catalogue_.reset();
     if (!plan_.rankers.empty()) log_fingerprints_ = fingerprints_of_logs();
     for (const RankerPlan& ranker : plan_.rankers) {
@@ -57,6 +69,7 @@ class Run {
       }
       results.rankers.push_back(std::move(result));
     }
+    if (!plan_.rankers.empty()) report(results);
     results.example = example(results.rankers);
     return results;
   }
@@ -106,31 +119,100 @@ class Run {
     if (stage.is_up_to_date()) return say(title, "up to date");
     const auto start = Clock::now();
     stage.begin();
-    const FittedCodebooks fitted = fit_codebooks(catalogue(), quantizer.options, console_);
+    const FittedCodebooks fitted = fit_codebooks_of(quantizer);
     save_codebooks(fitted, config, stage.folder());
     data::write_semantic_ids(sids_file(quantizer.name), fitted.sids);
     stage.finish();
     say(title, seconds_since(start));
   }
 
+  /// Says which of the quantizers it is that cannot be fitted.
+  FittedCodebooks fit_codebooks_of(const QuantizerPlan& quantizer) {
+    const data::Catalogue& items = catalogue();
+    try {
+      return fit_codebooks(items, quantizer.options, console_);
+    } catch (const InvalidArgument& error) {
+      throw InvalidArgument(fmt::format("quantizer {}: {}", quantizer.name, error.what()));
+    } catch (const DataError& error) {
+      throw DataError(fmt::format("quantizer {}: {}", quantizer.name, error.what()));
+    }
+  }
+
+  Json item_inputs() {
+    Json inputs{{"item-column", plan_.items.options.item_column}};
+    for (const std::string& source : {plan_.labels.source, plan_.labels.tags, plan_.items.names})
+      inputs["sources"].push_back(source.empty() ? Json() : inputs_of_source(source));
+    return inputs;
+  }
+
+  RowOptions row_options() const {
+    RowOptions options;
+    options.seed = plan_.run.seed;
+    return options;
+  }
+
+  JudgedQuantizer read(const QuantizerPlan& quantizer) {
+    JudgedQuantizer judged{quantizer.name,
+                           data::read_semantic_ids(sids_file(quantizer.name)),
+                           load_codebooks(quantizer_folder(quantizer.name)),
+                           {},
+                           {}};
+    judged.rows = read_family_rows(catalogue(), judged.codebooks, judged.sids, row_options());
+    return judged;
+  }
+
+  const ItemInfo& item_info() {
+    if (!item_info_)
+      item_info_ = read_item_info(catalogue().items, {plan_.labels.source, plan_.labels.tags, plan_.items.names,
+                                                      plan_.items.options.item_column});
+    return *item_info_;
+  }
+
+  /// The same IDs may come from other codebooks, whose reconstruction differs; the manifest knows them by content.
+  Json fitted_inputs(const QuantizerPlan& quantizer) const {
+    return {{"sids", base::fingerprint_of_file(sids_file(quantizer.name))},
+            {"codebooks", base::fingerprint_of_file(quantizer_folder(quantizer.name) / "manifest.json")}};
+  }
+
   Json judge(const QuantizerPlan& quantizer) {
-    Json inputs{{"sids", base::fingerprint_of_file(sids_file(quantizer.name))},
-                {"item-column", plan_.items.options.item_column},
-                {"seed", plan_.run.seed}};
-    if (!plan_.labels.empty()) inputs["labels"] = inputs_of_source(plan_.labels);
+    const Json inputs{{"quantizer", fitted_inputs(quantizer)},
+                      {"rows", json_of(row_options())},
+                      {"items", item_inputs()},
+                      {"modalities", modality_inputs()}};
     return cached_json(quantizer_folder(quantizer.name) / "quality.json", inputs, [&] {
-      const SemanticIds sids = data::read_semantic_ids(sids_file(quantizer.name));
-      VarianceByFamily variance;
-      for (const auto& [name, codebook] : load_codebooks(quantizer_folder(quantizer.name))) {
-        variance[name] = explained_variance(catalogue(), codebook, *sids.find(name));
-      }
-      std::vector<std::uint32_t> labels;
-      if (!plan_.labels.empty()) {
-        const data::IdIndex index(sids.items);
-        labels = data::read_item_labels(plan_.labels, index, plan_.items.options.item_column).of_item;
-      }
-      return quality_json(sids, labels, plan_.run.seed, variance);
+      const auto start = Clock::now();
+      const JudgedQuantizer judged = read(quantizer);
+      Json quality = quality_json(judged.sids, item_info().labels.of_item, plan_.run.seed, judged.rows);
+      say(fmt::format("quality of {}", quantizer.name), seconds_since(start));
+      return quality;
     });
+  }
+
+  /// The page of all quantizers. Its data are kept, as the map takes its time.
+  void report(const RunResults& results) {
+    Json inputs{{"items", item_inputs()}, {"rows", json_of(row_options())}, {"modalities", modality_inputs()}};
+    for (const QuantizerPlan& quantizer : plan_.quantizers)
+      inputs["quantizers"][quantizer.name] = fitted_inputs(quantizer);
+    const auto start = Clock::now();
+    bool was_fresh = false;
+    Json report = cached_json(
+        plan_.out() / "report.json", inputs,
+        [&] {
+          std::vector<JudgedQuantizer> judged;
+          for (std::size_t q = 0; q < plan_.quantizers.size(); ++q) {
+            judged.push_back(read(plan_.quantizers[q]));
+            judged.back().quality = results.quality[q].second;
+          }
+          ReportOptions options;
+          options.title = name_of(plan_.out());
+          options.seed = plan_.run.seed;
+          return report_json(judged, item_info(), options, console_);
+        },
+        &was_fresh);
+    if (const Json points = sweep_of(plan_, results); !points.empty()) report["sweep"] = {{"points", points}};
+    report.erase("fingerprint");
+    write_report(plan_.out() / "report.html", report);
+    say("report.html", was_fresh ? "up to date" : seconds_since(start));
   }
 
   Json fingerprints_of_logs() const {
@@ -212,6 +294,7 @@ class Run {
   const RunPlan& plan_;
   Console& console_;
   std::optional<data::Catalogue> catalogue_;
+  std::optional<ItemInfo> item_info_;
   Json modality_inputs_;
   Json log_fingerprints_;
   std::optional<rank::TrainingData> training_data_;

@@ -136,7 +136,7 @@ Json ranker_json(const RankerResult& ranker, const RankerResult& first) {
 std::string summary_text(const RunPlan& plan, const RunResults& results, TextForm form) {
   std::string text = heading("What the semantic IDs carry, layer by layer", form);
   text += table_text(quality_table(results.quality), form);
-  text += paragraph(quality_legend(!plan.labels.empty()));
+  text += paragraph(quality_legend(!plan.labels.source.empty()));
   if (results.rankers.empty()) return text;
   if (form == TextForm::markdown) text += "\n";
   text += heading("How well the rankers order the test log", form);

@@ -15,6 +15,9 @@
 #include "data/catalogue.hpp"
 #include "data/interactions.hpp"
 #include "data/synth.hpp"
+#include "family_rows.hpp"
+#include "quantize/collisions.hpp"
+#include "sweep_grid.hpp"
 
 namespace neume::app {
 
@@ -82,6 +85,21 @@ struct FitSettings {
   }
 };
 
+/// How IDs are made of codebooks; encode and verify must be told the same.
+struct IdSettings {
+  EncodeOptions encode;
+  quantize::CollisionRule resolve = quantize::CollisionRule::none;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.number("beam", encode.beam, {1, 4096},
+                 "partial IDs kept from layer to layer; 1 takes the nearest code in each, more look further ahead");
+    visit.choice("resolve", resolve, quantize::kCollisionRuleNames,
+                 "where items share an ID: none leaves it so (rankers need no more), suffix adds a code that counts "
+                 "them, reassign moves all but the nearest item to the nearest free ID");
+  }
+};
+
 struct EncodeSettings {
   static constexpr std::string_view kName = "encode";
   static constexpr std::string_view kHelp = "Assign semantic IDs to items, old or new, from fitted codebooks";
@@ -91,6 +109,7 @@ struct EncodeSettings {
 
   std::string codebooks;
   CatalogueSettings catalogue;
+  IdSettings ids;
   std::string out;
   std::string json;
 
@@ -98,6 +117,7 @@ struct EncodeSettings {
   void describe(Visitor&& visit) {
     visit.text("codebooks", codebooks, "folder of neume fit; required");
     catalogue.describe(visit);
+    ids.describe(visit);
     visit.text("out", out, "sids.parquet to write; required");
     visit.text("json", json, "also write {\"item\": ..., \"text\": [\"<a_12>\", \"<b_3>\"]} lines to this file");
   }
@@ -114,36 +134,111 @@ struct VerifySettings {
   std::string codebooks;
   std::string sids;
   CatalogueSettings catalogue;
+  IdSettings ids;
 
   template <class Visitor>
   void describe(Visitor&& visit) {
     visit.text("codebooks", codebooks, "folder of neume fit; required");
     visit.text("sids", sids, "sids.parquet of neume encode; required");
     catalogue.describe(visit);
+    ids.describe(visit);
   }
 };
 
 struct InspectSettings {
   static constexpr std::string_view kName = "inspect";
-  static constexpr std::string_view kHelp = "Judge semantic IDs: usage, collisions, and what each layer adds";
+  static constexpr std::string_view kHelp =
+      "Judge semantic IDs: use of codes, collisions, what each layer adds and means; as tables, JSON and a page";
   static constexpr std::string_view kExample =
-      "neume inspect --sids runs/sids.parquet --labels items.parquet:genre --out runs/quality.json";
+      "neume inspect --sids rq=runs/rq/sids.parquet --sids psrq=runs/psrq/sids.parquet --codebooks rq=runs/rq "
+      "--codebooks psrq=runs/psrq --modality text=items.parquet:text --labels items.parquet:genre --tags "
+      "items.parquet:tags --names items.parquet:title --report report.html";
 
-  std::string sids;
-  std::string labels;
-  std::string codebooks;
+  std::vector<std::string> sids;
+  std::vector<std::string> codebooks;
   CatalogueSettings catalogue;
-  std::uint64_t seed = 1;
+  std::string labels;
+  std::string tags;
+  std::string names;
+  std::string against;
+  RowOptions rows;
+  std::size_t top = 10;
+  std::size_t points = 1500;
+  std::string title;
+  std::string out;
+  std::string report;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.repeated("sids", sids, "sids.parquet of neume encode, or NAME=FILE, once for each set to compare; required");
+    visit.repeated("codebooks", codebooks,
+                   "folder of neume fit, or NAME=FOLDER, for each --sids; with --modality it adds reconstruction, "
+                   "neighbours, typical items and the map");
+    catalogue.describe(visit);
+    visit.text("labels", labels, "file:EXPRESSION, one label an item, e.g. items.tsv:genre");
+    visit.text("tags", tags, "file:EXPRESSION, a list or a text with commas, to name codes by; default: the labels");
+    visit.text("names", names, "file:EXPRESSION, what items are called");
+    visit.text("against", against, "another sids.parquet of the same items: adds the churn between the two");
+    rows.describe(visit);
+    visit.number("top", top, {0, 65535}, "codes of layer 1 that are printed with their names, the largest first");
+    visit.number("points", points, {4, 10000}, "items on the map of the report");
+    visit.text("title", title, "title of the report");
+    visit.text("out", out, "quality.json to write");
+    visit.text("report", report, "page to write: one HTML file that needs no network");
+  }
+};
+
+struct SweepSettings {
+  static constexpr std::string_view kName = "sweep";
+  static constexpr std::string_view kHelp =
+      "Try a grid of quantizers and show the trade-off: what they keep, what layers add, what a ranker gains";
+  static constexpr std::string_view kExample =
+      "neume sweep --modality text=items.parquet:text --prefix-weights 0,0.25,0.5,0.75,1 --codes 64,256 --labels "
+      "items.parquet:genre --train train.parquet --test test.parquet --out runs/sweep";
+
+  CatalogueSettings catalogue;
+  SweepGrid grid;
+  QuantizerOptions base;
+  bool joint = false;
+  ScaleChoice scale = ScaleChoice::by_family;
+  std::string labels;
+  std::string tags;
+  std::string names;
+  std::string train;
+  std::string validation;
+  std::string test;
+  data::InteractionOptions log;
+  std::size_t epochs = 1;
+  std::size_t batch_size = 256;
+  double learning_rate = 1e-3;
+  std::size_t cold_threshold = 30;
+  std::vector<std::uint64_t> seeds = {1, 2, 3};
   std::string out;
 
   template <class Visitor>
   void describe(Visitor&& visit) {
-    visit.text("sids", sids, "sids.parquet of neume encode; required");
-    visit.text("labels", labels, "file:EXPRESSION, a label an item, e.g. items.tsv:genre");
-    visit.text("codebooks", codebooks, "folder of neume fit, with --modality: adds the variance explained");
     catalogue.describe(visit);
-    visit.number("seed", seed, {0, 9007199254740992.0}, "seed of the shuffled labels of the null");
-    visit.text("out", out, "quality.json to write");
+    grid.describe(visit);
+    visit.number("iterations", base.iterations, {1, 10000}, "Lloyd iterations a layer, at most");
+    visit.number("tolerance", base.tolerance, {0, 1}, "a layer stops when its objective falls by less than this share");
+    visit.number("seed", base.seed, {0, 9007199254740992.0}, "seed of the quantizers and of shuffled labels");
+    base.rqvae.describe(visit);
+    visit.flag("joint", joint, "also fit the modal-joint family, on all modalities side by side");
+    visit.choice("scale", scale, kScaleChoiceNames,
+                 "scaling of each modality; auto: none for a modality alone, rms for joint");
+    visit.text("labels", labels, "file:EXPRESSION, one label an item: adds the information about it");
+    visit.text("tags", tags, "file:EXPRESSION, a list or a text with commas, to name codes by in report.html");
+    visit.text("names", names, "file:EXPRESSION, what items are called in report.html");
+    visit.text("train", train, "training log: with --test, a DIN is trained on each family's IDs");
+    visit.text("validation", validation, "log that is judged after each epoch");
+    visit.text("test", test, "test log");
+    log.describe_but_items(visit);
+    visit.number("epochs", epochs, {1, 10000}, "ranker: passes over the training log");
+    visit.number("batch-size", batch_size, {1, 65536}, "ranker: samples a step");
+    visit.number("learning-rate", learning_rate, {0, 1e6}, "ranker: step size of Adam");
+    visit.number("cold-threshold", cold_threshold, {0, 1e9}, "an item with fewer training interactions is cold");
+    visit.list("seeds", seeds, {0, 9007199254740992.0}, "one ranker a seed; figures are means");
+    visit.text("out", out, "folder to write; required");
   }
 };
 
@@ -236,6 +331,7 @@ int run(const FitSettings& settings, Console& console);
 int run(const EncodeSettings& settings, Console& console);
 int run(const VerifySettings& settings, Console& console);
 int run(const InspectSettings& settings, Console& console);
+int run(const SweepSettings& settings, Console& console);
 int run(const TrainSettings& settings, Console& console);
 int run(const EvaluateSettings& settings, Console& console);
 int run(const RunSettings& settings, Console& console);

@@ -15,6 +15,16 @@ std::size_t display_width(const std::string& text) {
   return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+/// A bar within a cell would end it.
+std::string escape_bars(const std::string& text) {
+  std::string escaped;
+  for (const char character : text) {
+    if (character == '|') escaped += '\\';
+    escaped += character;
+  }
+  return escaped;
+}
+
 }  // namespace
 
 void TextTable::add(std::vector<std::string> cells) {
@@ -55,7 +65,9 @@ std::string TextTable::plain() const {
 std::string TextTable::markdown() const {
   std::string text;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
-    text += fmt::format("| {} |\n", fmt::join(rows_[r], " | "));
+    text += "|";
+    for (const std::string& cell : rows_[r]) text += fmt::format(" {} |", escape_bars(cell));
+    text += "\n";
     if (r > 0) continue;
     text += "|";
     for (std::size_t i = 0; i < rows_[0].size(); ++i) text += i < num_labels_ ? "---|" : "--:|";

@@ -34,6 +34,16 @@ class TomlReader {
     if (const toml::node* node = take(name)) value = to_number<Number>(*node, name, range, help);
   }
 
+  void number_or_auto(std::string_view name, double& value, bool& is_auto, Range range, std::string_view help) {
+    const toml::node* node = take(name);
+    if (node == nullptr) return;
+    is_auto = node->value<std::string>() == "auto";
+    if (is_auto) return;
+    if (node->is_string())
+      fail(*node, name, fmt::format("expected a number or \"auto\", found {}", to_text(*node, name)));
+    value = to_number<double>(*node, name, range, help);
+  }
+
   template <class Number>
   void list(std::string_view name, std::vector<Number>& values, Range range, std::string_view help) {
     const toml::node* node = take(name);

@@ -3,6 +3,7 @@
 //
 //     template <class Visitor> void describe(Visitor&& visit) {
 //       visit.number("layers", layers, {1, 16}, "number of layers L");
+//       visit.number_or_auto("prefix-weight", weight, chosen, {0, 1000}, "a number, or the word auto");
 //       visit.list("codes", codes, {1, 65535}, "codes per layer");
 //       visit.choice("scale", scale, kScalingNames, "how modalities are scaled");
 //       visit.text("label", label, "SQL expression");

@@ -24,6 +24,10 @@ class RangeCheck {
     }
   }
 
+  void number_or_auto(std::string_view name, double value, bool, Range range, std::string_view help) const {
+    number(name, value, range, help);
+  }
+
   template <class Number>
   void list(std::string_view name, const std::vector<Number>& values, Range range, std::string_view help) const {
     if (values.empty()) throw InvalidArgument(fmt::format("{}: expected at least one number, found none", name));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -288,9 +289,10 @@ class LabelReader {
   std::size_t num_rows_ = 0;
 };
 
-}  // namespace
-
-ItemLabels read_item_labels(const std::string& source, const IdIndex& items, const std::string& item_column) {
+/// Reads one text an item. `to_text` makes SQL that gives it from the SQL of the source's expression.
+template <class ToText>
+ItemLabels read_text_of_items(const std::string& source, const IdIndex& items, const std::string& item_column,
+                              const ToText& to_text) {
   const SourcePath path = SourcePath::parse(source);
   if (path.expression.empty()) {
     throw InvalidArgument(fmt::format("{}: which column holds the labels? Write {}:COLUMN (or any SQL expression)",
@@ -301,10 +303,58 @@ ItemLabels read_item_labels(const std::string& source, const IdIndex& items, con
     const TableColumn* column = table.find(path.expression);
     const std::string expression = column == nullptr ? path.expression : sql_name(column->name);
     LabelReader reader(table, id, items);
-    QueryRows rows = table.select(fmt::format("{}, CAST(({}\n) AS VARCHAR)", id.expression, expression));
+    QueryRows rows = table.select(fmt::format("{}, {}", id.expression, to_text(table, expression)));
     while (rows.next()) reader.add(rows);
     return reader.finish();
   });
+}
+
+constexpr char kBetweenTags = '\x1f';  // what stands between the tags of a list while it is one text
+
+std::vector<std::string> split_tags(const std::string& text) {
+  const bool is_list = text.find(kBetweenTags) != std::string::npos;
+  std::vector<std::string> tags;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.size(), text.find(is_list ? kBetweenTags : ',', begin));
+    const std::size_t first = text.find_first_not_of(" \t", begin);
+    if (first < end) tags.push_back(text.substr(first, text.find_last_not_of(" \t", end - 1) + 1 - first));
+    begin = end + 1;
+  }
+  return tags;
+}
+
+}  // namespace
+
+ItemLabels read_item_labels(const std::string& source, const IdIndex& items, const std::string& item_column) {
+  return read_text_of_items(source, items, item_column, [](TableSource&, const std::string& expression) {
+    return fmt::format("CAST(({}\n) AS VARCHAR)", expression);
+  });
+}
+
+ItemTags read_item_tags(const std::string& source, const IdIndex& items, const std::string& item_column) {
+  // A list ends with a separator, so that a single tag with a comma in it stays whole.
+  const ItemLabels joined =
+      read_text_of_items(source, items, item_column, [](TableSource& table, const std::string& expression) {
+        if (!table.describe(expression).is_list()) return fmt::format("CAST(({}\n) AS VARCHAR)", expression);
+        return fmt::format("array_to_string(CAST(({}\n) AS VARCHAR[]), chr(31)) || chr(31)", expression);
+      });
+  IdIndex names;
+  std::vector<std::vector<std::uint32_t>> tags_of_text(joined.names.size());
+  for (std::size_t t = 0; t < joined.names.size(); ++t) {
+    for (const std::string& tag : split_tags(joined.names[t])) {
+      const auto index = names.find_or_add(tag);
+      if (std::ranges::count(tags_of_text[t], index) == 0) tags_of_text[t].push_back(index);
+    }
+  }
+  ItemTags tags;
+  tags.offsets.push_back(0);
+  for (const std::uint32_t text : joined.of_item) {
+    if (text != ItemLabels::kNone)
+      tags.tags.insert(tags.tags.end(), tags_of_text[text].begin(), tags_of_text[text].end());
+    tags.offsets.push_back(tags.tags.size());
+  }
+  tags.names = names.ids().size() == 0 ? std::vector<std::string>{} : names.ids().texts();
+  return tags;
 }
 
 }  // namespace neume::data

@@ -25,8 +25,14 @@ struct InteractionOptions {
 
   template <class Visitor>
   void describe(Visitor&& visit) {
-    visit.text("user-column", user_column, "column of the user id");
     visit.text("item-column", item_column, "column of the item id");
+    describe_but_items(visit);
+  }
+
+  /// All but the item column, for those who name it once for logs and items.
+  template <class Visitor>
+  void describe_but_items(Visitor&& visit) {
+    visit.text("user-column", user_column, "column of the user id");
     visit.text("timestamp-column", timestamp_column,
                "column of the time (number, date or timestamp); default: timestamp if there is one");
     visit.text("label", label,
@@ -73,5 +79,16 @@ struct ItemLabels {
 /// InvalidArgument where the source has no expression.
 ItemLabels read_item_labels(const std::string& source, const IdIndex& items,
                             const std::string& item_column = "item_id");
+
+/// Any number of tags a catalogue item, for telling what codes mean.
+struct ItemTags {
+  std::vector<std::string> names;    ///< distinct tags, in order of first appearance
+  std::vector<std::size_t> offsets;  ///< N + 1: the tags of item i are tags[offsets[i] .. offsets[i + 1])
+  std::vector<std::uint32_t> tags;   ///< indices into names, each at most once an item
+};
+
+/// Reads SOURCE = `file:EXPRESSION`, where the expression is a list of texts or one text with commas between tags.
+/// Blanks around a tag are taken away, empty tags left out, upper and lower case kept. Errors as read_item_labels.
+ItemTags read_item_tags(const std::string& source, const IdIndex& items, const std::string& item_column = "item_id");
 
 }  // namespace neume::data

@@ -21,6 +21,13 @@ class OptionsToJson {
   void number(std::string_view name, const Number& value, Range, std::string_view) const {
     out_[std::string(name)] = value;
   }
+  void number_or_auto(std::string_view name, double value, bool is_auto, Range, std::string_view) const {
+    if (is_auto) {
+      out_[std::string(name)] = "auto";
+    } else {
+      out_[std::string(name)] = value;
+    }
+  }
   template <class Number>
   void list(std::string_view name, const std::vector<Number>& values, Range, std::string_view) const {
     out_[std::string(name)] = values;
@@ -50,6 +57,11 @@ class OptionsFromJson {
   template <class Number>
   void number(std::string_view name, Number& value, Range, std::string_view) const {
     in_.at(std::string(name)).get_to(value);
+  }
+  void number_or_auto(std::string_view name, double& value, bool& is_auto, Range, std::string_view) const {
+    const auto& found = in_.at(std::string(name));
+    is_auto = found == "auto";
+    if (!is_auto) found.get_to(value);
   }
   template <class Number>
   void list(std::string_view name, std::vector<Number>& values, Range, std::string_view) const {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include <neume/error.hpp>
 
@@ -20,12 +21,16 @@ AssignmentScratch::AssignmentScratch(std::size_t width, std::size_t largest_code
 std::span<const kernels::Nearest> AssignmentScratch::assign(const CodebookLayer& codebook, const RowBlock& block) {
   const std::span<kernels::Nearest> nearest(nearest_.data(), block.count);
   std::fill(nearest.begin(), nearest.end(), kernels::Nearest{});
+  priced_.assign(codebook.price.empty() ? 0 : block.count, std::numeric_limits<double>::infinity());
   kernels::ScoreTable tables[kernels::kMaxScoreTables];
   const std::size_t num_tables = codebook.tables.size();
   for (std::size_t first = 0; first < codebook.size(); first += kCodesAtOnce) {
     const std::size_t columns = std::min(kCodesAtOnce, codebook.size() - first);
-    kernels::matmul({kBlockRows, columns, width_}, {block.rows, width_},
-                    {codebook.residual.row(first).data(), width_, true}, {scores_.data(), columns});
+    multiply(codebook, block.rows, first, columns);
+    if (!codebook.price.empty()) {
+      update_nearest_priced(codebook, first, columns);
+      continue;
+    }
     for (std::size_t m = 0; m < num_tables; ++m)
       tables[m] = {codebook.tables[m].data() + first, codebook.size(), block.codes + m, block.code_stride};
     const kernels::ScoreBlock scores{{scores_.data(), block.count, columns, columns},
@@ -35,6 +40,27 @@ std::span<const kernels::Nearest> AssignmentScratch::assign(const CodebookLayer&
     kernels::update_nearest(scores, nearest);
   }
   return nearest;
+}
+
+const float* AssignmentScratch::multiply(const CodebookLayer& codebook, const float* rows, std::size_t first,
+                                         std::size_t columns) {
+  kernels::matmul({kBlockRows, columns, width_}, {rows, width_}, {codebook.residual.row(first).data(), width_, true},
+                  {scores_.data(), columns});
+  return scores_.data();
+}
+
+// In double: prices are found such that a cluster holds its capacity exactly, which the last bit may decide. Layers
+// with prices have no tables.
+void AssignmentScratch::update_nearest_priced(const CodebookLayer& codebook, std::size_t first, std::size_t columns) {
+  for (std::size_t i = 0; i < priced_.size(); ++i) {
+    const float* products = scores_.data() + i * columns;
+    for (std::size_t j = 0; j < columns; ++j) {
+      const double score = priced_score(codebook, first + j, products[j]);
+      if (score >= priced_[i]) continue;
+      priced_[i] = score;
+      nearest_[i] = {static_cast<float>(score), static_cast<std::uint32_t>(first + j)};
+    }
+  }
 }
 
 const float* AssignmentScratch::full_block(const float* rows, std::size_t count) {

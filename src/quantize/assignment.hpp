@@ -6,19 +6,26 @@
 #include <span>
 #include <vector>
 
-#include <neume/quantizer.hpp>
+#include <neume/semantic_ids.hpp>
 
 #include "base/buffer.hpp"
 #include "kernels/argmin.hpp"
+#include "quantize/codebook_layer.hpp"
+#include "quantize/codec.hpp"
 
 namespace neume::quantize {
 
-/// Rows of a block. Every product has exactly this many (zeros fill the last block of a range): an element of the
-/// result then depends on its own row alone, wherever the row stands.
-inline constexpr std::size_t kBlockRows = 128;
-
 /// Codewords that are searched at once: 128 x 512 scores are 256 KiB, which stay in L2 beside the block.
 inline constexpr std::size_t kCodesAtOnce = 512;
+
+/// Squared distance of a row to a codeword, less the row's own squared norm, plus the codeword's price, from the inner
+/// product of the two. Fit and encode compare these very numbers, so a balanced fit comes out balanced.
+inline double priced_score(float bias, double price, float product) {
+  return double{bias} + price - 2.0 * double{product};
+}
+inline double priced_score(const CodebookLayer& codebook, std::size_t code, float product) {
+  return priced_score(codebook.bias[code], codebook.price[code], product);
+}
 
 /// A block of rows: kBlockRows x d floats without padding between rows, of which the first `count` are real, and the
 /// earlier codes of row i at codes[i * code_stride], one a table of the codebook.
@@ -34,18 +41,26 @@ class AssignmentScratch {
  public:
   AssignmentScratch(std::size_t width, std::size_t largest_codebook);
 
-  /// Nearest codewords of the block's rows; among equal distances the lowest. Valid until the next call.
+  /// Nearest codewords of the block's rows, prices included; among equal distances the lowest. Valid until the next
+  /// call.
   std::span<const kernels::Nearest> assign(const CodebookLayer& codebook, const RowBlock& block);
+
+  /// Inner products of a full block of rows with `columns` <= kCodesAtOnce codewords from `first` on: kBlockRows x
+  /// columns, valid until the next call. The same numbers as in assign where `first` is a multiple of kCodesAtOnce.
+  const float* multiply(const CodebookLayer& codebook, const float* rows, std::size_t first, std::size_t columns);
 
   /// `count` rows of width d at `rows` as a full block: the rows themselves where there are kBlockRows of them, else a
   /// copy with zeros behind.
   const float* full_block(const float* rows, std::size_t count);
 
  private:
+  void update_nearest_priced(const CodebookLayer& codebook, std::size_t first, std::size_t columns);
+
   std::size_t width_;
   base::Buffer<float> scores_;
   base::Buffer<float> padded_;
   std::vector<kernels::Nearest> nearest_;
+  std::vector<double> priced_;  // the smallest priced score of each row so far
 };
 
 /// Fills bias and tables of `codebook` from its codewords. `earlier` are the layers before it, or none where the

@@ -8,7 +8,7 @@
 #include <neume/error.hpp>
 
 #include "base/parallel.hpp"
-#include "quantize/assignment.hpp"
+#include "quantize/codec.hpp"
 #include "quantize/preprocess.hpp"
 
 namespace neume::quantize {
@@ -30,7 +30,7 @@ void with_item_names(const data::Catalogue& catalogue, Items items, const Work& 
 }
 
 /// Throws InvalidArgument unless the catalogue has the quantizer's modalities with their widths.
-void check_modalities(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer) {
+void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantizer) {
   const InputShape& shape = quantizer.shape();
   for (std::size_t b = 0; b < shape.block_names.size(); ++b) {
     const data::Modality* modality = catalogue.find(shape.block_names[b]);
@@ -43,10 +43,10 @@ void check_modalities(const data::Catalogue& catalogue, const ResidualQuantizer&
 }
 
 /// Gathers and encodes `items`: items.size() x L codes.
-void encode_items(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, Items items,
-                  std::span<Code> codes) {
+void encode_items(const data::Catalogue& catalogue, const Quantizer& quantizer, Items items,
+                  const EncodeOptions& options, std::span<Code> codes) {
   const Matrix rows = catalogue.gather(quantizer.shape().block_names, items);
-  with_item_names(catalogue, items, [&] { quantizer.encode(rows.view(), codes); });
+  with_item_names(catalogue, items, [&] { quantizer.encode(rows.view(), codes, options); });
 }
 
 CodeFamily without_codes(const std::string& name, std::vector<std::size_t> sizes, std::size_t num_items) {
@@ -62,50 +62,22 @@ void scatter(Items items, std::span<const Code> codes, CodeFamily& family) {
     std::copy_n(codes.data() + i * num_layers, num_layers, family.codes.data() + items[i] * num_layers);
 }
 
-/// Squared distance, in double, of a row (r, p) to one codeword.
-double distance_to(const CodebookLayer& layer, std::size_t code, std::span<const double> residual,
-                   std::span<const double> prefix, double prefix_weight) {
-  double first = 0.0, second = 0.0;
-  for (std::size_t j = 0; j < residual.size(); ++j) {
-    const double gap = residual[j] - double{layer.residual.row(code)[j]};
-    first += gap * gap;
-    if (layer.prefix.empty()) continue;
-    const double prefix_gap = prefix[j] - double{layer.prefix.row(code)[j]};
-    second += prefix_gap * prefix_gap;
-  }
-  return first + prefix_weight * prefix_weight * second;
-}
-
-/// True where, in the first layer in which the two IDs differ, both codes are equally near but for rounding.
-bool equal_but_for_rounding(const ResidualQuantizer& quantizer, std::span<const float> raw, std::span<const Code> a,
-                            std::span<const Code> b) {
-  constexpr double kRelativeGap = 1e-5;
-  if (a[0] == kNoCode || b[0] == kNoCode) return false;
+/// True where the two IDs of a raw row differ by a tie within rounding.
+bool is_tie(const Quantizer& quantizer, std::span<const float> raw, std::span<const Code> a, std::span<const Code> b) {
+  const std::vector<std::size_t> sizes = quantizer.codebook_sizes();
+  for (std::size_t l = 0; l < sizes.size(); ++l)
+    if (a[l] >= sizes[l] || b[l] >= sizes[l]) return false;  // kNoCode among them
   std::vector<float> row(raw.size());
   RowTransform{quantizer.shape(), quantizer.mean(), quantizer.scale()}.apply(raw, 0, row);
-  std::vector<double> residual(row.begin(), row.end()), prefix(row.size(), 0.0);
-  const double weight = quantizer.options().effective_prefix_weight();
-  for (std::size_t l = 0; l < a.size(); ++l) {
-    const CodebookLayer& layer = quantizer.layer(l);
-    if (a[l] >= layer.size() || b[l] >= layer.size()) return false;
-    if (a[l] != b[l]) {
-      const double first = distance_to(layer, a[l], residual, prefix, weight);
-      const double second = distance_to(layer, b[l], residual, prefix, weight);
-      return std::abs(first - second) <= kRelativeGap * std::max(first, second);
-    }
-    for (std::size_t j = 0; j < row.size(); ++j) {
-      residual[j] -= double{layer.residual.row(a[l])[j]};
-      prefix[j] += double{layer.residual.row(a[l])[j]};
-    }
-  }
-  return true;
+  return quantizer.codec().is_tie(*quantizer.codec().make_scratch(), row, a.data(), b.data());
 }
 
 /// One pass of verify_family: codes in batches of `batch_size`, compared with the stored ones.
 class Verifier {
  public:
-  Verifier(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, const CodeFamily& stored)
-      : catalogue_(catalogue), quantizer_(quantizer), stored_(stored) {
+  Verifier(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& stored,
+           const EncodeOptions& options)
+      : catalogue_(catalogue), quantizer_(quantizer), stored_(stored), options_(options) {
     items_ = catalogue.items_with(quantizer.shape().block_names);
     report_.num_rows = catalogue.items.size();
     std::vector<bool> has(catalogue.items.size(), false);
@@ -123,7 +95,7 @@ class Verifier {
       const std::size_t begin = b * batch_size, count = std::min(batch_size, items_.size() - begin);
       const Items batch(items_.data() + begin, count);
       codes.resize(count * stored_.num_layers());
-      encode_items(catalogue_, quantizer_, batch, codes);
+      encode_items(catalogue_, quantizer_, batch, options_, codes);
       for (std::size_t i = 0; i < count; ++i)
         compare(batch[i], std::span(codes).subspan(i * stored_.num_layers(), stored_.num_layers()));
     }
@@ -140,12 +112,13 @@ class Verifier {
     if (codes[0] == kNoCode) return;
     const std::uint32_t row = static_cast<std::uint32_t>(item);
     const Matrix raw = catalogue_.gather(quantizer_.shape().block_names, {&row, 1});
-    report_.within_rounding += equal_but_for_rounding(quantizer_, raw.row(0), codes, stored_.of(item));
+    report_.within_rounding += is_tie(quantizer_, raw.row(0), codes, stored_.of(item)) ? 1 : 0;
   }
 
   const data::Catalogue& catalogue_;
-  const ResidualQuantizer& quantizer_;
+  const Quantizer& quantizer_;
   const CodeFamily& stored_;
+  EncodeOptions options_;
   std::vector<std::uint32_t> items_;
   VerifyReport report_;
 };
@@ -191,19 +164,18 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
                                 catalogue.items.size(), fmt::join(plan.modalities, ", ")));
   QuantizerFit fit;
   try {
-    with_item_names(catalogue, items, [&] {
-      fit = ResidualQuantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress);
-    });
+    with_item_names(catalogue, items,
+                    [&] { fit = Quantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress); });
   } catch (const DataError& problem) {
     throw DataError(fmt::format("family {}: {}", plan.name, problem.what()));
   }
   CodeFamily family = without_codes(plan.name, fit.quantizer.codebook_sizes(), catalogue.items.size());
   scatter(items, fit.codes, family);
-  return {std::move(fit.quantizer), std::move(family)};
+  return {std::move(fit.quantizer), std::move(family), std::move(fit.prefix_weight_choice)};
 }
 
-CodeFamily encode_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
-                         const std::string& name) {
+CodeFamily encode_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const std::string& name,
+                         const EncodeOptions& options) {
   check_modalities(catalogue, quantizer);
   const std::vector<std::uint32_t> items = catalogue.items_with(quantizer.shape().block_names);
   CodeFamily family = without_codes(name, quantizer.codebook_sizes(), catalogue.items.size());
@@ -211,14 +183,14 @@ CodeFamily encode_family(const data::Catalogue& catalogue, const ResidualQuantiz
     const std::size_t begin = chunk * kItemsAtOnce;
     const Items block = Items(items).subspan(begin, std::min(kItemsAtOnce, items.size() - begin));
     std::vector<Code> codes(block.size() * family.num_layers());
-    encode_items(catalogue, quantizer, block, codes);
+    encode_items(catalogue, quantizer, block, options, codes);
     scatter(block, codes, family);
   });
   return family;
 }
 
-VerifyReport verify_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
-                           const CodeFamily& stored, const VerifyOptions& options) {
+VerifyReport verify_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& stored,
+                           const VerifyOptions& options) {
   check_modalities(catalogue, quantizer);
   if (stored.codebook_sizes != quantizer.codebook_sizes())
     throw InvalidArgument(
@@ -228,7 +200,7 @@ VerifyReport verify_family(const data::Catalogue& catalogue, const ResidualQuant
     throw InvalidArgument(fmt::format("family {}: {} items have stored codes, the catalogue has {} items", stored.name,
                                       stored.num_items(), catalogue.items.size()));
   if (std::ranges::count(options.batch_sizes, 0) > 0) throw InvalidArgument("verify: a batch has at least one row");
-  Verifier verifier(catalogue, quantizer, stored);
+  Verifier verifier(catalogue, quantizer, stored, options.encode);
   const ThreadCount restored;
   for (const std::size_t threads : options.thread_counts) {
     base::set_num_threads(threads);

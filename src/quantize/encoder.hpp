@@ -28,8 +28,9 @@ struct FamilyPlan {
 Scaling default_scaling(const FamilyPlan& plan);
 
 struct FamilyFit {
-  ResidualQuantizer quantizer;
+  Quantizer quantizer;
   CodeFamily codes;  ///< of all items of the catalogue; kNoCode where an item lacks one of the modalities
+  std::optional<PrefixWeightChoice> prefix_weight_choice;
 };
 
 /// Fits a quantizer to the items that have all modalities of `plan`. Throws InvalidArgument for an unknown modality or
@@ -40,13 +41,15 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
 /// Codes of all items of `catalogue` in the family `name`, from a fitted quantizer whose block names are the
 /// modalities. Rows are gathered block by block: memory stays at a few thousand rows a thread. Throws InvalidArgument
 /// for a modality that is missing or of another width, DataError for rows that cannot be quantized.
-CodeFamily encode_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer, const std::string& name);
+CodeFamily encode_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const std::string& name,
+                         const EncodeOptions& options = {});
 
 /// What verify_family tries. A batch below 128 rows costs as much as 128, so such batches cover an even spread of rows,
 /// as many as cost about one pass over all of them.
 struct VerifyOptions {
   std::vector<std::size_t> batch_sizes = {1, 7, 128, 1000};
   std::vector<std::size_t> thread_counts = {1, 2, 3};
+  EncodeOptions encode = {};  ///< as the stored codes were made
 };
 
 struct VerifyReport {
@@ -62,7 +65,7 @@ struct VerifyReport {
 /// Recomputes the codes of the catalogue with every batch size and thread count and compares them with `stored`. Throws
 /// InvalidArgument where `stored` has another number of items or other codebook sizes. Sets the number of threads while
 /// it runs, so nothing else should compute at the same time.
-VerifyReport verify_family(const data::Catalogue& catalogue, const ResidualQuantizer& quantizer,
-                           const CodeFamily& stored, const VerifyOptions& options = {});
+VerifyReport verify_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& stored,
+                           const VerifyOptions& options = {});
 
 }  // namespace neume::quantize

@@ -78,6 +78,18 @@ void Lloyd::prepare() {
 
 Lloyd::Pass Lloyd::assign() {
   base::parallel_for(plan_.count, [&](std::size_t index) { assign_chunk(index); });
+  return total();
+}
+
+Lloyd::Pass Lloyd::assign_to(std::span<const Code> labels) {
+  base::parallel_for(plan_.count, [&](std::size_t index) {
+    Chunk& chunk = start_chunk(index);
+    for (std::size_t i = plan_.begin(index); i < plan_.end(index); ++i) take_row(chunk, i, labels[i]);
+  });
+  return total();
+}
+
+Lloyd::Pass Lloyd::total() {
   Pass pass;
   std::fill(counts_.begin(), counts_.end(), 0);
   for (const Chunk& chunk : chunks_) {
@@ -91,32 +103,37 @@ Lloyd::Pass Lloyd::assign() {
   return pass;
 }
 
-void Lloyd::assign_chunk(std::size_t index) {
+Lloyd::Chunk& Lloyd::start_chunk(std::size_t index) {
   Chunk& chunk = chunks_[index];
   std::fill_n(chunk.sums.data(), chunk.sums.size(), 0.0f);
   std::fill(chunk.counts.begin(), chunk.counts.end(), 0);
   chunk.objective = 0.0;
   chunk.changed = 0;
+  return chunk;
+}
+
+void Lloyd::assign_chunk(std::size_t index) {
+  Chunk& chunk = start_chunk(index);
   AssignmentScratch scratch(problem_.rows.cols, codebook_.size());
   for (std::size_t begin = plan_.begin(index); begin < plan_.end(index); begin += kBlockRows) {
     const std::size_t count = std::min(kBlockRows, plan_.end(index) - begin);
     const Code* codes = problem_.has_prefix() ? problem_.codes + begin * problem_.code_stride : nullptr;
     const float* rows = scratch.full_block(problem_.rows.row(begin).data(), count);
     const auto nearest = scratch.assign(codebook_, {rows, count, codes, problem_.code_stride});
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t row = begin + i, code = nearest[i].index;
-      // Measured afresh instead of taken from the score: a row on its own codeword is at distance zero, not at
-      // rounding.
-      double distance =
-          double{kernels::add_and_measure(problem_.rows.row(row), codebook_.residual.row(code), chunk.sums.row(code))};
-      if (problem_.has_prefix()) distance += prefix_distance(row, code);
-      distances_[row] = static_cast<float>(distance);
-      chunk.objective += distance;
-      chunk.counts[code] += 1;
-      chunk.changed += labels_[row] != code;
-      labels_[row] = static_cast<Code>(code);
-    }
+    for (std::size_t i = 0; i < count; ++i) take_row(chunk, begin + i, nearest[i].index);
   }
+}
+
+// Measured afresh instead of taken from the score: a row on its own codeword is at distance zero, not at rounding.
+void Lloyd::take_row(Chunk& chunk, std::size_t row, std::size_t code) {
+  double distance =
+      double{kernels::add_and_measure(problem_.rows.row(row), codebook_.residual.row(code), chunk.sums.row(code))};
+  if (problem_.has_prefix()) distance += prefix_distance(row, code);
+  distances_[row] = static_cast<float>(distance);
+  chunk.objective += distance;
+  chunk.counts[code] += 1;
+  chunk.changed += labels_[row] != code;
+  labels_[row] = static_cast<Code>(code);
 }
 
 double Lloyd::prefix_distance(std::size_t row, std::size_t code) const {
@@ -209,13 +226,16 @@ std::size_t Lloyd::fill_empty_clusters() {
   return filled;
 }
 
+void Lloyd::reseed(std::span<const std::pair<std::size_t, std::size_t>> places) {
+  for (const auto& [code, row] : places) place_at_row(code, row);
+  prepare();
+}
+
 void Lloyd::place_at_row(std::size_t code, std::size_t row) {
   std::ranges::copy(problem_.rows.row(row), codebook_.residual.row(code).begin());
   if (problem_.has_prefix())
     sum_codewords(problem_.earlier, problem_.codes + row * problem_.code_stride, codebook_.prefix.row(code));
 }
-
-namespace {
 
 CodebookLayer first_codebook(const KMeansProblem& problem, const KMeansOptions& options) {
   std::vector<std::size_t> seeds = choose_seeds(problem, options.codes, options.seed);
@@ -227,8 +247,6 @@ CodebookLayer first_codebook(const KMeansProblem& problem, const KMeansOptions& 
   seeds.resize(options.codes, seeds.front());  // equal codewords: the lowest wins, the others stay unused
   return codebook_at(problem, seeds);
 }
-
-}  // namespace
 
 KMeansFit fit_kmeans(const KMeansProblem& problem, const KMeansOptions& options, const IterationFn& on_iteration) {
   const auto start = std::chrono::steady_clock::now();

@@ -7,9 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <neume/quantizer.hpp>
+
+#include "quantize/codebook_layer.hpp"
 
 namespace neume::quantize {
 
@@ -50,11 +53,22 @@ class Lloyd {
   /// of N x d with d x k.
   Pass assign();
 
+  /// The same with labels from elsewhere (N). Needs no product.
+  Pass assign_to(std::span<const Code> labels);
+
   /// Moves every codeword to the mean of its cluster. An empty cluster goes to one of the rows that are farthest from
   /// their codewords (distinct rows, farthest first); where no row is away from its codeword, to a copy of the first
   /// codeword in use, which the lowest index then wins. Returns how many empty clusters went to rows.
   std::size_t update();
 
+  /// Moves codewords to rows: pairs of a code and the row it goes to.
+  void reseed(std::span<const std::pair<std::size_t, std::size_t>> places);
+
+  /// Prices of the codewords (k), which assign then adds to the squared distances; only without a prefix.
+  void set_prices(std::vector<double> prices) { codebook_.price = std::move(prices); }
+
+  /// Rows of each cluster in the last pass.
+  std::span<const std::uint32_t> counts() const { return counts_; }
   const CodebookLayer& codebook() const { return codebook_; }
   CodebookLayer take_codebook() { return std::move(codebook_); }
   std::span<const Code> labels() const { return labels_; }
@@ -69,7 +83,10 @@ class Lloyd {
   };
 
   void prepare();
+  Chunk& start_chunk(std::size_t index);
   void assign_chunk(std::size_t index);
+  void take_row(Chunk& chunk, std::size_t row, std::size_t code);
+  Pass total();
   double prefix_distance(std::size_t row, std::size_t code) const;
   void update_residual_half();
   void update_prefix_half();
@@ -102,6 +119,9 @@ struct KMeansFit {
   std::vector<Code> labels;  ///< nearest codeword of every row in `codebook`
   LayerReport report;
 };
+
+/// The codewords that a fit starts from. Throws DataError where options.require_distinct_rows asks for it.
+CodebookLayer first_codebook(const KMeansProblem& problem, const KMeansOptions& options);
 
 /// Called after every assignment with the number of iterations done and the objective.
 using IterationFn = std::function<void(std::size_t iteration, double objective)>;

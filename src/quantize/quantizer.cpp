@@ -1,9 +1,9 @@
-// Fit, encode and decode of the residual quantizer: layers of k-means on what the layers before left over.
+// What all quantizers share: the map of rows, blocks and threads, and the choice of the codec.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -11,11 +11,13 @@
 #include <neume/quantizer.hpp>
 
 #include "base/parallel.hpp"
-#include "base/random.hpp"
 #include "base/range_check.hpp"
-#include "quantize/assignment.hpp"
-#include "quantize/kmeans.hpp"
+#include "quantize/codec.hpp"
+#include "quantize/prefix_weight.hpp"
 #include "quantize/preprocess.hpp"
+#include "quantize/product_codec.hpp"
+#include "quantize/residual_codec.hpp"
+#include "quantize/rqvae_codec.hpp"
 
 namespace neume {
 
@@ -24,6 +26,11 @@ namespace {
 using quantize::kBlockRows;
 
 constexpr std::size_t kLargestCodebook = kNoCode;  // codes 0 .. k-1 must not reach kNoCode
+constexpr std::size_t kLargestBeam = 4096;
+
+std::string_view name_of(QuantizerMethod method) {
+  return kQuantizerMethodNames[static_cast<std::size_t>(method)];
+}
 
 std::size_t num_layers_of(const QuantizerOptions& options) {
   return options.method == QuantizerMethod::vq ? 1 : options.layers;
@@ -50,45 +57,72 @@ void check_num_codes(const char* act, std::size_t found, std::size_t rows, std::
 }
 
 /// Throws InvalidArgument for a code outside its codebook.
-void check_codes(const char* act, std::span<const Code> codes, std::span<const CodebookLayer> layers) {
-  for (std::size_t l = 0; l < layers.size(); ++l)
-    if (codes[l] >= layers[l].size())
+void check_codes(const char* act, const Code* codes, const std::vector<std::size_t>& sizes) {
+  for (std::size_t l = 0; l < sizes.size(); ++l)
+    if (codes[l] >= sizes[l])
       throw InvalidArgument(
-          fmt::format("{}: code {} in layer {}, whose codebook has {} codes", act, codes[l], l + 1, layers[l].size()));
+          fmt::format("{}: code {} in layer {}, whose codebook has {} codes", act, codes[l], l + 1, sizes[l]));
 }
 
-/// Reports at most a few times a second.
-class LayerProgress {
- public:
-  LayerProgress(const ProgressFn& progress, std::size_t iterations) : progress_(progress), iterations_(iterations) {}
-
-  void report(const std::string& stage, std::size_t iteration, double objective) {
-    const auto now = Clock::now();
-    if (!progress_ || (iteration > 0 && now - last_ < std::chrono::milliseconds(200))) return;
-    last_ = now;
-    const std::string detail = fmt::format("objective {:.6g}", objective);
-    progress_(
-        {stage, static_cast<std::int64_t>(iteration), static_cast<std::int64_t>(iterations_), "iterations", detail});
+quantize::CodecFit fit_codec(Matrix& rows, const QuantizerOptions& options, const ProgressFn& progress) {
+  switch (options.method) {
+    case QuantizerMethod::psrq:
+    case QuantizerMethod::rq:
+    case QuantizerMethod::vq:
+      return quantize::ResidualCodec::fit(rows.view(), options, progress);
+    case QuantizerMethod::pq:
+    case QuantizerMethod::opq:
+      return quantize::ProductCodec::fit(rows.view(), options, progress);
+    case QuantizerMethod::rqvae:
+      return quantize::RqVaeCodec::fit(rows.view(), options, progress);
   }
+  throw InternalError("a quantizer method without a codec");
+}
 
- private:
-  using Clock = std::chrono::steady_clock;
-  const ProgressFn& progress_;
-  std::size_t iterations_;
-  Clock::time_point last_{};
-};
-
-/// Writes the labels of one layer and turns its residuals into the next layer's.
-void finish_layer(const quantize::KMeansFit& layer, std::size_t index, MatrixView rows, std::span<Code> codes) {
-  const std::size_t num_layers = codes.size() / rows.rows;
-  const quantize::ChunkPlan plan(rows.rows);
-  base::parallel_for(plan.count, [&](std::size_t chunk) {
-    for (std::size_t i = plan.begin(chunk); i < plan.end(chunk); ++i) {
-      codes[i * num_layers + index] = layer.labels[i];
-      quantize::subtract_codeword(rows.row(i), layer.codebook.residual.row(layer.labels[i]));
-    }
+/// Cuts rows into blocks of kBlockRows and calls work(scratch, first row, count) for each, in parallel, with a scratch
+/// for every few blocks.
+template <class Work>
+void for_each_block(const quantize::Codec& codec, std::size_t rows, const Work& work) {
+  constexpr std::size_t kRowsAtOnce = 4 * kBlockRows;
+  base::parallel_for(base::num_chunks(rows, kRowsAtOnce), [&](std::size_t chunk) {
+    const std::unique_ptr<quantize::Codec::Scratch> scratch = codec.make_scratch();
+    const std::size_t end = std::min(rows, (chunk + 1) * kRowsAtOnce);
+    for (std::size_t begin = chunk * kRowsAtOnce; begin < end; begin += kBlockRows)
+      work(*scratch, begin, std::min(kBlockRows, end - begin));
   });
 }
+
+/// Sums of one chunk of rows, entry l for the first l layers.
+struct ReconstructionSums {
+  double squares = 0.0;
+  std::size_t rows = 0;
+  std::vector<double> errors;
+  std::vector<double> cosines;
+
+  explicit ReconstructionSums(std::size_t layers = 0) : errors(layers), cosines(layers) {}
+
+  void add(std::span<const float> x, std::span<const float> y, std::size_t layer) {
+    double error = 0.0, inner = 0.0, x_norm = 0.0, y_norm = 0.0;
+    for (std::size_t j = 0; j < x.size(); ++j) {
+      error += (double{x[j]} - y[j]) * (double{x[j]} - y[j]);
+      inner += double{x[j]} * y[j];
+      x_norm += double{x[j]} * x[j];
+      y_norm += double{y[j]} * y[j];
+    }
+    errors[layer] += error;
+    if (x_norm > 0.0 && y_norm > 0.0) cosines[layer] += inner / std::sqrt(x_norm * y_norm);
+    if (layer > 0) return;
+    squares += x_norm;
+    ++rows;
+  }
+
+  void add(const ReconstructionSums& other) {
+    squares += other.squares;
+    rows += other.rows;
+    for (std::size_t l = 0; l < errors.size(); ++l) errors[l] += other.errors[l];
+    for (std::size_t l = 0; l < errors.size(); ++l) cosines[l] += other.cosines[l];
+  }
+};
 
 }  // namespace
 
@@ -99,6 +133,10 @@ void QuantizerOptions::validate() const {
     throw InvalidArgument(fmt::format("codes: expected one number or one for each of {} layers, found {} numbers",
                                       num_layers_of(*this), codes.size()));
   static_assert(kLargestCodebook == 65535);
+  if (balanced && method != QuantizerMethod::rq && method != QuantizerMethod::vq)
+    throw InvalidArgument(fmt::format("balanced: expected the method rq or vq, found {}", name_of(method)));
+  if (choose_prefix_weight && method != QuantizerMethod::psrq)
+    throw InvalidArgument(fmt::format("prefix-weight auto: expected the method psrq, found {}", name_of(method)));
 }
 
 std::vector<std::size_t> QuantizerOptions::codes_by_layer() const {
@@ -110,121 +148,161 @@ double QuantizerOptions::effective_prefix_weight() const {
   return method == QuantizerMethod::psrq ? prefix_weight : 0.0;
 }
 
-QuantizerFit ResidualQuantizer::fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options,
-                                    const ProgressFn& progress) {
-  const std::vector<std::size_t> codebook_sizes = options.codes_by_layer();
+QuantizerFit Quantizer::fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options,
+                            const ProgressFn& progress) {
+  options.validate();
   check_shape(shape, rows.cols());
   if (rows.rows() == 0) throw DataError("no rows to fit a quantizer to; expected at least one item with an embedding");
-  const std::size_t num_layers = codebook_sizes.size();
-  const double prefix_weight = options.effective_prefix_weight();
-
   QuantizerFit fit;
-  ResidualQuantizer& quantizer = fit.quantizer;
+  Quantizer& quantizer = fit.quantizer;
   quantizer.shape_ = shape;
   quantizer.options_ = options;
   quantize::Moments moments = quantize::fit_transform(rows.view(), shape);
   quantizer.mean_ = std::move(moments.mean);
   quantizer.scale_ = std::move(moments.scale);
-  fit.codes.resize(rows.rows() * num_layers);
-  LayerProgress reporter(progress, options.iterations);
-  for (std::size_t l = 0; l < num_layers; ++l) {
-    const std::string stage = fmt::format("layer {} of {}", l + 1, num_layers);
-    const std::span<const CodebookLayer> earlier =
-        prefix_weight > 0.0 ? std::span<const CodebookLayer>(quantizer.layers_) : std::span<const CodebookLayer>();
-    const quantize::KMeansProblem problem{rows.view(), earlier, fit.codes.data(), num_layers, prefix_weight};
-    const quantize::KMeansOptions layer_options{codebook_sizes[l], options.iterations, options.tolerance,
-                                                base::derive_seed(options.seed, l), l == 0};
-    quantize::KMeansFit layer = quantize::fit_kmeans(
-        problem, layer_options,
-        [&](std::size_t iteration, double objective) { reporter.report(stage, iteration, objective); });
-    finish_layer(layer, l, rows.view(), fit.codes);
-    quantizer.layers_.push_back(std::move(layer.codebook));
-    quantizer.reports_.push_back(std::move(layer.report));
+  if (options.choose_prefix_weight) {
+    fit.prefix_weight_choice = quantize::choose_prefix_weight(rows.view(), options, progress);
+    quantizer.options_.prefix_weight = fit.prefix_weight_choice->prefix_weight;
+    quantizer.options_.choose_prefix_weight = false;
   }
+  quantize::CodecFit codec = fit_codec(rows, quantizer.options_, progress);
+  quantizer.codec_ = std::move(codec.codec);
+  quantizer.reports_ = std::move(codec.reports);
+  fit.codes = std::move(codec.codes);
   return fit;
 }
 
-std::vector<std::size_t> ResidualQuantizer::codebook_sizes() const {
-  std::vector<std::size_t> sizes;
-  for (const CodebookLayer& layer : layers_) sizes.push_back(layer.size());
-  return sizes;
+Quantizer::Quantizer() = default;
+Quantizer::~Quantizer() = default;
+Quantizer::Quantizer(Quantizer&&) noexcept = default;
+Quantizer& Quantizer::operator=(Quantizer&&) noexcept = default;
+
+std::vector<std::size_t> Quantizer::codebook_sizes() const {
+  return codec_->codebook_sizes();
 }
 
-void ResidualQuantizer::encode(ConstMatrixView rows, std::span<Code> codes) const {
+void Quantizer::map(ConstMatrixView rows, MatrixView mapped) const {
+  check_width("map", rows.cols, width());
+  check_width("map", mapped.cols, width());
+  const quantize::RowTransform transform{shape_, mean_, scale_};
+  base::parallel_for(base::num_chunks(rows.rows, kBlockRows), [&](std::size_t block) {
+    for (std::size_t i = block * kBlockRows; i < std::min(rows.rows, (block + 1) * kBlockRows); ++i)
+      transform.apply(rows.row(i), i, mapped.row(i));
+  });
+}
+
+void Quantizer::encode(ConstMatrixView rows, std::span<Code> codes, const EncodeOptions& options) const {
   check_width("encode", rows.cols, width());
   check_num_codes("encode", codes.size(), rows.rows, num_layers());
+  if (options.beam != 1) {
+    std::vector<Code> found(rows.rows * options.beam * num_layers());
+    std::vector<double> costs(rows.rows * options.beam);
+    search(rows, options.beam, found, costs);
+    for (std::size_t i = 0; i < rows.rows; ++i)
+      std::copy_n(found.data() + i * options.beam * num_layers(), num_layers(), codes.data() + i * num_layers());
+    return;
+  }
   const quantize::RowTransform transform{shape_, mean_, scale_};
-  const std::vector<std::size_t> sizes = codebook_sizes();
-  constexpr std::size_t kRowsAtOnce = 4 * kBlockRows;
-  base::parallel_for(base::num_chunks(rows.rows, kRowsAtOnce), [&](std::size_t chunk) {
-    quantize::AssignmentScratch scratch(width(), *std::max_element(sizes.begin(), sizes.end()));
+  const std::size_t layers = num_layers();
+  for_each_block(*codec_, rows.rows, [&](quantize::Codec::Scratch& scratch, std::size_t begin, std::size_t count) {
     Matrix block(kBlockRows, width());
-    const std::size_t end = std::min(rows.rows, (chunk + 1) * kRowsAtOnce);
-    for (std::size_t begin = chunk * kRowsAtOnce; begin < end; begin += kBlockRows) {
-      const std::size_t count = std::min(kBlockRows, end - begin);
-      for (std::size_t i = 0; i < count; ++i) transform.apply(rows.row(begin + i), begin + i, block.row(i));
-      std::fill(block.row(0).data() + count * width(), block.data() + block.size(), 0.0f);
-      Code* block_codes = codes.data() + begin * num_layers();
-      for (std::size_t l = 0; l < num_layers(); ++l) {
-        const auto nearest = scratch.assign(layers_[l], {block.data(), count, block_codes, num_layers()});
-        for (std::size_t i = 0; i < count; ++i) {
-          block_codes[i * num_layers() + l] = static_cast<Code>(nearest[i].index);
-          quantize::subtract_codeword(block.row(i), layers_[l].residual.row(nearest[i].index));
-        }
-      }
-    }
+    for (std::size_t i = 0; i < count; ++i) transform.apply(rows.row(begin + i), begin + i, block.row(i));
+    codec_->encode(scratch, block.data(), count, codes.data() + begin * layers);
   });
 }
 
-void ResidualQuantizer::decode(std::span<const Code> codes, MatrixView rows) const {
-  check_width("decode", rows.cols, width());
-  check_num_codes("decode", codes.size(), rows.rows, num_layers());
-  const quantize::ChunkPlan plan(rows.rows);
-  base::parallel_for(plan.count, [&](std::size_t chunk) {
-    for (std::size_t i = plan.begin(chunk); i < plan.end(chunk); ++i) {
-      const auto row = rows.row(i);
-      const auto row_codes = codes.subspan(i * num_layers(), num_layers());
-      if (row_codes[0] == kNoCode) {
-        std::fill(row.begin(), row.end(), std::numeric_limits<float>::quiet_NaN());
-        continue;
-      }
-      check_codes("decode", row_codes, layers_);
-      quantize::sum_codewords(layers_, row_codes.data(), row);
-      for (std::size_t j = 0; j < row.size(); ++j) row[j] = row[j] / scale_[j] + mean_[j];
-    }
-  });
-}
-
-std::vector<double> ResidualQuantizer::explained_variance(ConstMatrixView rows, std::span<const Code> codes) const {
-  check_width("explained_variance", rows.cols, width());
-  check_num_codes("explained_variance", codes.size(), rows.rows, num_layers());
+void Quantizer::search(ConstMatrixView rows, std::size_t beam, std::span<Code> codes, std::span<double> costs) const {
+  check_width("search", rows.cols, width());
+  if (beam < 1 || beam > kLargestBeam)
+    throw InvalidArgument(fmt::format("beam: expected a number from 1 to {}, found {}", kLargestBeam, beam));
+  const std::size_t layers = num_layers();
+  check_num_codes("search", codes.size(), rows.rows * beam, layers);
+  if (costs.size() != rows.rows * beam)
+    throw InvalidArgument(fmt::format("search: expected {} costs, found {}", rows.rows * beam, costs.size()));
   const quantize::RowTransform transform{shape_, mean_, scale_};
-  const quantize::ChunkPlan plan(rows.rows);
-  // Entry l of a chunk: sum of squared residuals before layer l; the last one is what no layer explains.
-  std::vector<std::vector<double>> sums(plan.count, std::vector<double>(num_layers() + 1));
-  base::parallel_for(plan.count, [&](std::size_t chunk) {
-    std::vector<float> row(width());
-    const auto add_square = [&](std::size_t l) {
-      for (const float x : row) sums[chunk][l] += double{x} * x;
-    };
-    for (std::size_t i = plan.begin(chunk); i < plan.end(chunk); ++i) {
-      const auto row_codes = codes.subspan(i * num_layers(), num_layers());
-      if (row_codes[0] == kNoCode) continue;
-      check_codes("explained_variance", row_codes, layers_);
-      transform.apply(rows.row(i), i, row);
-      add_square(0);
-      for (std::size_t l = 0; l < num_layers(); ++l) {
-        quantize::subtract_codeword(row, layers_[l].residual.row(row_codes[l]));
-        add_square(l + 1);
+  for_each_block(*codec_, rows.rows, [&](quantize::Codec::Scratch& scratch, std::size_t begin, std::size_t count) {
+    Matrix block(kBlockRows, width());
+    for (std::size_t i = 0; i < count; ++i) transform.apply(rows.row(begin + i), begin + i, block.row(i));
+    codec_->search(scratch, block.data(), count,
+                   {beam, codes.data() + begin * beam * layers, costs.data() + begin * beam});
+  });
+}
+
+void Quantizer::decode(std::span<const Code> codes, MatrixView rows) const {
+  check_width("decode", rows.cols, width());
+  const std::vector<std::size_t> sizes = codebook_sizes();
+  const std::size_t layers = sizes.size();
+  check_num_codes("decode", codes.size(), rows.rows, layers);
+  for_each_block(*codec_, rows.rows, [&](quantize::Codec::Scratch& scratch, std::size_t begin, std::size_t count) {
+    Matrix block(kBlockRows, width());
+    std::vector<Code> known(codes.begin() + static_cast<std::ptrdiff_t>(begin * layers),
+                            codes.begin() + static_cast<std::ptrdiff_t>((begin + count) * layers));
+    for (std::size_t i = 0; i < count; ++i) {
+      Code* row = known.data() + i * layers;
+      if (row[0] == kNoCode) {
+        std::fill_n(row, layers, Code{0});
+      } else {
+        check_codes("decode", row, sizes);
       }
     }
+    codec_->decode(scratch, known.data(), count, layers, block.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto row = rows.row(begin + i);
+      const bool has_codes = codes[(begin + i) * layers] != kNoCode;
+      for (std::size_t j = 0; j < row.size(); ++j)
+        row[j] = has_codes ? block.row(i)[j] / scale_[j] + mean_[j] : std::numeric_limits<float>::quiet_NaN();
+    }
   });
-  std::vector<double> total(num_layers() + 1, 0.0);
-  for (const auto& part : sums)
-    for (std::size_t l = 0; l < part.size(); ++l) total[l] += part[l];
-  std::vector<double> explained;
-  for (std::size_t l = 1; l < total.size(); ++l) explained.push_back(total[0] > 0.0 ? 1.0 - total[l] / total[0] : 1.0);
-  return explained;
+}
+
+Reconstruction Quantizer::reconstruction(ConstMatrixView rows, std::span<const Code> codes) const {
+  check_width("reconstruction", rows.cols, width());
+  const std::vector<std::size_t> sizes = codebook_sizes();
+  const std::size_t layers = sizes.size();
+  check_num_codes("reconstruction", codes.size(), rows.rows, layers);
+  const quantize::RowTransform transform{shape_, mean_, scale_};
+  std::vector<ReconstructionSums> sums(base::num_chunks(rows.rows, kBlockRows), ReconstructionSums(layers));
+  for_each_block(*codec_, rows.rows, [&](quantize::Codec::Scratch& scratch, std::size_t begin, std::size_t count) {
+    Matrix mapped(kBlockRows, width()), block(kBlockRows, width());
+    std::vector<Code> known;
+    for (std::size_t i = begin; i < begin + count; ++i) {
+      const Code* row = codes.data() + i * layers;
+      if (row[0] == kNoCode) continue;
+      check_codes("reconstruction", row, sizes);
+      transform.apply(rows.row(i), i, mapped.row(known.size() / layers));
+      known.insert(known.end(), row, row + layers);
+    }
+    for (std::size_t l = 0; l < layers; ++l) {
+      codec_->decode(scratch, known.data(), known.size() / layers, l + 1, block.data());
+      for (std::size_t i = 0; i < known.size() / layers; ++i)
+        sums[begin / kBlockRows].add(mapped.row(i), block.row(i), l);
+    }
+  });
+  ReconstructionSums total(layers);
+  for (const ReconstructionSums& part : sums) total.add(part);
+  Reconstruction result;
+  const double count = static_cast<double>(std::max<std::size_t>(1, total.rows));
+  for (std::size_t l = 0; l < layers; ++l) {
+    result.variance_explained.push_back(total.squares > 0.0 ? 1.0 - total.errors[l] / total.squares : 1.0);
+    result.mse.push_back(total.errors[l] / count);
+    result.mean_cosine.push_back(total.cosines[l] / count);
+  }
+  return result;
 }
 
 }  // namespace neume
+
+namespace neume::quantize {
+
+std::vector<Code> encode_mapped(const Codec& codec, ConstMatrixView rows) {
+  const std::size_t layers = codec.num_layers(), width = codec.width();
+  std::vector<Code> codes(rows.rows * layers);
+  for_each_block(codec, rows.rows, [&](Codec::Scratch& scratch, std::size_t begin, std::size_t count) {
+    Matrix block(kBlockRows, width);
+    for (std::size_t i = 0; i < count; ++i) std::ranges::copy(rows.row(begin + i), block.row(i).begin());
+    codec.encode(scratch, block.data(), count, codes.data() + begin * layers);
+  });
+  return codes;
+}
+
+}  // namespace neume::quantize

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <memory>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -15,7 +15,10 @@
 
 #include "base/file.hpp"
 #include "data/safetensors.hpp"
-#include "quantize/assignment.hpp"
+#include "quantize/codec.hpp"
+#include "quantize/product_codec.hpp"
+#include "quantize/residual_codec.hpp"
+#include "quantize/rqvae_codec.hpp"
 
 namespace neume {
 
@@ -24,25 +27,10 @@ namespace {
 using nlohmann::json;
 using Path = std::filesystem::path;
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
+constexpr int kOldestVersion = 1;  // without balanced and rqvae; psrq, rq and vq alone
 constexpr const char* kDescriptionKey = "neume";
 constexpr const char* kFingerprintKey = "neume_fingerprint";
-
-std::string tensor_name(std::size_t layer) {
-  return fmt::format("layer{}.centroids", layer);
-}
-
-/// Residual and prefix half of every codeword side by side: k x d, or k x 2d where there is a prefix half.
-Matrix side_by_side(const CodebookLayer& layer) {
-  if (layer.prefix.empty()) return layer.residual.clone();
-  const std::size_t width = layer.residual.cols();
-  Matrix both(layer.size(), 2 * width);
-  for (std::size_t j = 0; j < layer.size(); ++j) {
-    std::ranges::copy(layer.residual.row(j), both.row(j).begin());
-    std::ranges::copy(layer.prefix.row(j), both.row(j).begin() + static_cast<std::ptrdiff_t>(width));
-  }
-  return both;
-}
 
 /// Hash of the description and of all values in their order: a damaged file is found before its codes are trusted.
 std::string fingerprint_of(const std::string& description, std::span<const std::span<const float>> tensors) {
@@ -53,27 +41,45 @@ std::string fingerprint_of(const std::string& description, std::span<const std::
   return base::fingerprint(bytes);
 }
 
-json describe(const ResidualQuantizer& quantizer) {
+json describe(const RqVaeOptions& options) {
+  return {
+      {"hidden", options.hidden},         {"latent_width", options.latent_width},   {"epochs", options.epochs},
+      {"batch_size", options.batch_size}, {"learning_rate", options.learning_rate}, {"commitment", options.commitment}};
+}
+
+void read_rqvae(const json& source, RqVaeOptions& options) {
+  options.hidden = source.at("hidden").get<std::vector<std::size_t>>();
+  options.latent_width = source.at("latent_width");
+  options.epochs = source.at("epochs");
+  options.batch_size = source.at("batch_size");
+  options.learning_rate = source.at("learning_rate");
+  options.commitment = source.at("commitment");
+}
+
+json describe(const Quantizer& quantizer) {
   const QuantizerOptions& options = quantizer.options();
   json objective = json::array(), reseeded = json::array();
   for (const LayerReport& report : quantizer.reports()) {
     objective.push_back(report.objective);
     reseeded.push_back(report.reseeded);
   }
-  return {{"version", kFormatVersion},
-          {"method", kQuantizerMethodNames[static_cast<std::size_t>(options.method)]},
-          {"L", quantizer.num_layers()},
-          {"d", quantizer.width()},
-          {"k", quantizer.codebook_sizes()},
-          {"prefix_weight", options.prefix_weight},
-          {"iterations", options.iterations},
-          {"tolerance", options.tolerance},
-          {"seed", options.seed},
-          {"scaling", kScalingNames[static_cast<std::size_t>(quantizer.shape().scaling)]},
-          {"block_names", quantizer.shape().block_names},
-          {"block_widths", quantizer.shape().block_widths},
-          {"objective", objective},
-          {"reseeded", reseeded}};
+  json result{{"version", kFormatVersion},
+              {"method", kQuantizerMethodNames[static_cast<std::size_t>(options.method)]},
+              {"L", quantizer.num_layers()},
+              {"d", quantizer.width()},
+              {"k", quantizer.codebook_sizes()},
+              {"prefix_weight", options.prefix_weight},
+              {"balanced", options.balanced},
+              {"iterations", options.iterations},
+              {"tolerance", options.tolerance},
+              {"seed", options.seed},
+              {"scaling", kScalingNames[static_cast<std::size_t>(quantizer.shape().scaling)]},
+              {"block_names", quantizer.shape().block_names},
+              {"block_widths", quantizer.shape().block_widths},
+              {"objective", objective},
+              {"reseeded", reseeded}};
+  if (options.method == QuantizerMethod::rqvae) result["rqvae"] = describe(options.rqvae);
+  return result;
 }
 
 template <class Enum, std::size_t Count>
@@ -116,9 +122,10 @@ Description parse_description(const Path& path, const std::string& text) {
   Description result;
   try {
     const json source = json::parse(text);
-    if (const int version = source.at("version"); version != kFormatVersion)
-      throw DataError(fmt::format("{}: codebook format version {}; this neume reads version {}", path.string(), version,
-                                  kFormatVersion));
+    const int version = source.at("version");
+    if (version < kOldestVersion || version > kFormatVersion)
+      throw DataError(fmt::format("{}: codebook format version {}; this neume reads versions {} to {}", path.string(),
+                                  version, kOldestVersion, kFormatVersion));
     QuantizerOptions& options = result.options;
     options.method = enum_of<QuantizerMethod>(path, source.at("method"), kQuantizerMethodNames, "method");
     options.layers = source.at("L");
@@ -127,6 +134,8 @@ Description parse_description(const Path& path, const std::string& text) {
     options.iterations = source.at("iterations");
     options.tolerance = source.at("tolerance");
     options.seed = source.at("seed");
+    if (version > 1) options.balanced = source.at("balanced");
+    if (options.method == QuantizerMethod::rqvae) read_rqvae(source.at("rqvae"), options.rqvae);
     result.shape.scaling = enum_of<Scaling>(path, source.at("scaling"), kScalingNames, "scaling");
     result.shape.block_names = source.at("block_names").get<std::vector<std::string>>();
     result.shape.block_widths = source.at("block_widths").get<std::vector<std::size_t>>();
@@ -144,33 +153,43 @@ Description parse_description(const Path& path, const std::string& text) {
   return result;
 }
 
-void check_tensor_shape(const Path& path, const data::SafetensorsFile& file, const std::string& name,
-                        const std::vector<std::size_t>& expected) {
-  if (file.shape(name) != expected)
-    throw DataError(fmt::format("{}: tensor {} has shape [{}], expected [{}]", path.string(), name,
-                                fmt::join(file.shape(name), ", "), fmt::join(expected, ", ")));
-}
+/// Reads tensors by name, and remembers which ones.
+class FileTensors : public quantize::TensorReader {
+ public:
+  FileTensors(Path path, const data::SafetensorsFile& file) : path_(std::move(path)), file_(file) {}
 
-Matrix read_matrix(const Path& path, const data::SafetensorsFile& file, const std::string& name,
-                   const std::vector<std::size_t>& shape) {
-  check_tensor_shape(path, file, name, shape);
-  Matrix values(shape.front(), shape.size() == 1 ? 1 : shape.back());
-  file.read(name, values.flat());
-  for (std::size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values.data()[i]))
-      throw DataError(fmt::format("{}: tensor {}: value {} is {}, expected a finite number", path.string(), name, i,
-                                  values.data()[i]));
-  return values;
-}
+  Matrix read(const std::string& name, std::size_t rows, std::size_t cols) override {
+    return read_as(name, {rows, cols});
+  }
+  Matrix read_vector(const std::string& name, std::size_t size) { return read_as(name, {size}); }
 
-void check_names(const Path& path, const data::SafetensorsFile& file, std::size_t num_layers) {
-  std::set<std::string> expected = {"mean", "scale"};
-  for (std::size_t l = 0; l < num_layers; ++l) expected.insert(tensor_name(l));
-  for (const std::string& name : file.names())
-    if (!expected.contains(name))
-      throw DataError(
-          fmt::format("{}: tensor {} does not belong to a codebook of {} layers", path.string(), name, num_layers));
-}
+  /// Throws DataError where the file holds a tensor that nobody asked for.
+  void check_all_read() const {
+    for (const std::string& name : file_.names())
+      if (!read_.contains(name))
+        throw DataError(
+            fmt::format("{}: tensor {} does not belong to a codebook of this description", path_.string(), name));
+  }
+
+ private:
+  Matrix read_as(const std::string& name, const std::vector<std::size_t>& shape) {
+    if (file_.shape(name) != shape)
+      throw DataError(fmt::format("{}: tensor {} has shape [{}], expected [{}]", path_.string(), name,
+                                  fmt::join(file_.shape(name), ", "), fmt::join(shape, ", ")));
+    Matrix values(shape.size() == 1 ? 1 : shape.front(), shape.back());
+    file_.read(name, values.flat());
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (!std::isfinite(values.data()[i]))
+        throw DataError(fmt::format("{}: tensor {}: value {} is {}, expected a finite number", path_.string(), name, i,
+                                    values.data()[i]));
+    read_.insert(name);
+    return values;
+  }
+
+  Path path_;
+  const data::SafetensorsFile& file_;
+  std::set<std::string> read_;
+};
 
 std::string metadata_of(const Path& path, const data::SafetensorsFile& file, const char* key) {
   const auto found = file.metadata().find(key);
@@ -179,80 +198,71 @@ std::string metadata_of(const Path& path, const data::SafetensorsFile& file, con
   return found->second;
 }
 
-std::vector<std::span<const float>> values_of(const std::vector<Matrix>& tensors) {
-  std::vector<std::span<const float>> values(tensors.size());
-  for (std::size_t t = 0; t < tensors.size(); ++t) values[t] = tensors[t].flat();
-  return values;
+std::unique_ptr<const quantize::Codec> load_codec(const Description& description, FileTensors& tensors) {
+  switch (description.options.method) {
+    case QuantizerMethod::psrq:
+    case QuantizerMethod::rq:
+    case QuantizerMethod::vq:
+      return quantize::ResidualCodec::load(description.options, description.width, tensors);
+    case QuantizerMethod::pq:
+    case QuantizerMethod::opq:
+      return quantize::ProductCodec::load(description.options, description.width, tensors);
+    case QuantizerMethod::rqvae:
+      return quantize::RqVaeCodec::load(description.options, description.width, tensors);
+  }
+  throw InternalError("a quantizer method without a codec");
 }
 
-CodebookLayer split_halves(const Matrix& both, std::size_t width) {
-  CodebookLayer layer;
-  layer.residual = Matrix(both.rows(), width);
-  if (both.cols() > width) layer.prefix = Matrix(both.rows(), width);
-  for (std::size_t j = 0; j < both.rows(); ++j) {
-    std::ranges::copy(both.row(j).first(width), layer.residual.row(j).begin());
-    if (!layer.prefix.empty()) std::ranges::copy(both.row(j).last(width), layer.prefix.row(j).begin());
-  }
-  return layer;
+/// Values in the order of the file: the codec's, then mean and scale.
+std::vector<std::span<const float>> values_of(const std::vector<quantize::NamedMatrix>& tensors,
+                                              std::span<const float> mean, std::span<const float> scale) {
+  std::vector<std::span<const float>> values;
+  for (const quantize::NamedMatrix& tensor : tensors) values.push_back(tensor.values.flat());
+  values.insert(values.end(), {mean, scale});
+  return values;
 }
 
 }  // namespace
 
-void ResidualQuantizer::save(const Path& path) const {
+void Quantizer::save(const Path& path) const {
   const std::string description = describe(*this).dump();
-  std::vector<Matrix> centroids;
+  const std::vector<quantize::NamedMatrix> named = codec_->tensors();
   std::vector<data::TensorView> tensors;
-  std::vector<std::span<const float>> values;
-  for (const CodebookLayer& layer : layers_) centroids.push_back(side_by_side(layer));
-  for (std::size_t l = 0; l < centroids.size(); ++l) {
-    values.push_back(std::as_const(centroids[l]).flat());
-    tensors.push_back(data::tensor_of(tensor_name(l), {centroids[l].rows(), centroids[l].cols()}, values.back()));
-  }
-  values.insert(values.end(), {mean_, scale_});
+  for (const auto& [name, values] : named)
+    tensors.push_back(data::tensor_of(name, {values.rows(), values.cols()}, values.flat()));
   tensors.push_back(data::tensor_of("mean", {width()}, mean()));
   tensors.push_back(data::tensor_of("scale", {width()}, scale()));
-  data::write_safetensors(path, tensors,
-                          {{kDescriptionKey, description}, {kFingerprintKey, fingerprint_of(description, values)}});
+  const std::string fingerprint = fingerprint_of(description, values_of(named, mean_, scale_));
+  data::write_safetensors(path, tensors, {{kDescriptionKey, description}, {kFingerprintKey, fingerprint}});
 }
 
-ResidualQuantizer ResidualQuantizer::load(const Path& path) {
+Quantizer Quantizer::load(const Path& path) {
   const data::SafetensorsFile file(path);
   const std::string text = metadata_of(path, file, kDescriptionKey);
   Description description = parse_description(path, text);
-  const std::size_t width = description.width, num_layers = description.sizes.size();
-  const double prefix_weight = description.options.effective_prefix_weight();
-  check_names(path, file, num_layers);
+  FileTensors tensors(path, file);
 
-  std::vector<Matrix> tensors;
-  for (std::size_t l = 0; l < num_layers; ++l) {
-    const bool has_prefix = l > 0 && prefix_weight > 0.0;
-    tensors.push_back(read_matrix(path, file, tensor_name(l), {description.sizes[l], has_prefix ? 2 * width : width}));
+  Quantizer quantizer;
+  try {
+    quantizer.codec_ = load_codec(description, tensors);
+  } catch (const InvalidArgument& problem) {
+    throw DataError(fmt::format("{}: {}", path.string(), problem.what()));
   }
-  tensors.push_back(read_matrix(path, file, "mean", {width}));
-  tensors.push_back(read_matrix(path, file, "scale", {width}));
-  const std::vector<std::span<const float>> values = values_of(tensors);
-  const std::string expected = metadata_of(path, file, kFingerprintKey), found = fingerprint_of(text, values);
+  const Matrix mean = tensors.read_vector("mean", description.width);
+  const Matrix scale = tensors.read_vector("scale", description.width);
+  tensors.check_all_read();
+  const std::string expected = metadata_of(path, file, kFingerprintKey);
+  const std::string found = fingerprint_of(text, values_of(quantizer.codec_->tensors(), mean.flat(), scale.flat()));
   if (found != expected)
     throw DataError(fmt::format("{}: fingerprint {} expected, {} found: the file is damaged; fit again or copy it anew",
                                 path.string(), expected, found));
-  if (std::ranges::any_of(values.back(), [](float x) { return x <= 0.0f; }))
+  if (std::ranges::any_of(scale.flat(), [](float x) { return x <= 0.0f; }))
     throw DataError(fmt::format("{}: tensor scale has a value that is not positive", path.string()));
-
-  ResidualQuantizer quantizer;
-  quantizer.mean_.assign(values[num_layers].begin(), values[num_layers].end());
-  quantizer.scale_.assign(values[num_layers + 1].begin(), values[num_layers + 1].end());
+  quantizer.mean_.assign(mean.flat().begin(), mean.flat().end());
+  quantizer.scale_.assign(scale.flat().begin(), scale.flat().end());
   quantizer.shape_ = std::move(description.shape);
   quantizer.options_ = std::move(description.options);
   quantizer.reports_ = std::move(description.reports);
-  for (std::size_t l = 0; l < num_layers; ++l) {
-    CodebookLayer layer = split_halves(tensors[l], width);
-    try {
-      quantize::prepare_codebook(layer, quantizer.layers_, prefix_weight);
-    } catch (const InvalidArgument& problem) {
-      throw DataError(fmt::format("{}: {}", path.string(), problem.what()));
-    }
-    quantizer.layers_.push_back(std::move(layer));
-  }
   return quantizer;
 }
 

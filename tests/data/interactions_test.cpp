@@ -207,6 +207,30 @@ TEST_F(Logs, LabelsOfItems) {
   expect_failure<InvalidArgument>([&] { read_item_labels(numbers, items_); }, {numbers, ":COLUMN"});
 }
 
+/// The tags of one item by name.
+std::vector<std::string> names_of(const ItemTags& tags, std::size_t item) {
+  std::vector<std::string> names;
+  for (std::size_t t = tags.offsets[item]; t < tags.offsets[item + 1]; ++t) names.push_back(tags.names[tags.tags[t]]);
+  return names;
+}
+
+TEST_F(Logs, TagsOfItems) {
+  const auto table = write("tags.tsv", "item_id\ttags\n30\trock, indie pop ,rock,\n10\tjazz\n99\tpop\n20\t\n");
+  const ItemTags tags = read_item_tags(table + ":tags", items_);  // items_ is 10, 20, 30
+  EXPECT_EQ(names_of(tags, 0), (std::vector<std::string>{"jazz"}));
+  EXPECT_TRUE(names_of(tags, 1).empty());
+  EXPECT_EQ(names_of(tags, 2), (std::vector<std::string>{"rock", "indie pop"}));
+  // A list keeps the commas inside its entries.
+  const ItemTags lists = read_item_tags(table +
+                                            ":CASE item_id WHEN 10 THEN ['soul, 60s'] WHEN 30 THEN ['a', ' ', 'b'] "
+                                            "ELSE [] END",
+                                        items_);
+  EXPECT_EQ(names_of(lists, 0), (std::vector<std::string>{"soul, 60s"}));
+  EXPECT_TRUE(names_of(lists, 1).empty());
+  EXPECT_EQ(names_of(lists, 2), (std::vector<std::string>{"a", "b"}));
+  expect_failure<InvalidArgument>([&] { read_item_tags(table, items_); }, {table, ":COLUMN"});
+}
+
 TEST_F(Logs, ReadsTheSharedSets) {
   const auto folder = testing::shared_data();
   if (!std::filesystem::exists(folder / "lfm2k" / "train.tsv")) GTEST_SKIP() << folder << " is absent";

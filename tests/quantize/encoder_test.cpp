@@ -8,29 +8,11 @@
 
 #include <neume/error.hpp>
 
+#include "quantize/sample_catalogue.hpp"
 #include "quantize/sample_rows.hpp"
 
 namespace neume::quantize {
 namespace {
-
-/// Rows of a matrix; row r of the modality belongs to the r-th item that has one.
-class MatrixRows : public data::Modality::Rows {
- public:
-  explicit MatrixRows(Matrix rows) : rows_(std::move(rows)) {}
-  void read(std::size_t row, std::span<float> out) const override { std::ranges::copy(rows_.row(row), out.begin()); }
-
- private:
-  Matrix rows_;
-};
-
-/// `missing_every`: items whose number is a multiple of it lack the modality (0: none does).
-data::Modality modality(const std::string& name, Matrix rows, std::size_t missing_every) {
-  std::vector<std::int64_t> row_of_item;
-  for (std::size_t i = 0; i < rows.rows(); ++i)
-    row_of_item.push_back(missing_every > 0 && i % missing_every == 0 ? -1 : static_cast<std::int64_t>(i));
-  const std::size_t width = rows.cols();
-  return {name, width, std::make_unique<MatrixRows>(std::move(rows)), std::move(row_of_item)};
-}
 
 constexpr std::size_t kItems = 1000;
 
@@ -107,8 +89,9 @@ TEST(Encoder, VerifyTellsRoundingFromError) {
   // Encode another catalogue whose item is the midpoint of the two codewords.
   Matrix middle(1, 2);
   for (std::size_t j = 0; j < 2; ++j)
-    middle.row(0)[j] = (fit.quantizer.residual_half(0).row(0)[j] + fit.quantizer.residual_half(0).row(1)[j]) / 2 +
-                       fit.quantizer.mean()[j];
+    middle.row(0)[j] =
+        (layer_of(fit.quantizer, 0).residual.row(0)[j] + layer_of(fit.quantizer, 0).residual.row(1)[j]) / 2 +
+        fit.quantizer.mean()[j];
   data::Catalogue other;
   other.items = ItemIds::row_numbers(1);
   other.modalities.push_back(modality("text", std::move(middle), 0));

@@ -37,7 +37,7 @@ TEST(InstructionSet, FitAndEncodeAreRight) {
   oracle::Rows residuals = x;
   for (std::size_t l = 0; l < 3; ++l) {
     const oracle::Rows rows = l > 0 ? oracle::wide_rows(x, residuals, 1.0) : residuals;
-    const oracle::Rows centroids = to_oracle(fit.quantizer.layer(l), 1.0);
+    const oracle::Rows centroids = to_oracle(layer_of(fit.quantizer, l), 1.0);
     const auto labels = oracle::assign(rows, centroids);
     for (std::size_t i = 0; i < labels.size(); ++i) ASSERT_EQ(fit.codes[i * 3 + l], labels[i]) << l << " " << i;
     oracle::subtract(residuals, centroids, labels);

@@ -46,9 +46,9 @@ TEST_F(QuantizerFile, RoundTrip) {
     for (const auto scaling : {Scaling::none, Scaling::rms, Scaling::l2}) {
       QuantizerOptions options = small_options(QuantizerMethod::psrq, lambda);
       options.codes = {16, 9, 12};
-      const QuantizerFit fit = ResidualQuantizer::fit(data.clone(), {{"text", "audio"}, {4, 5}, scaling}, options);
+      const QuantizerFit fit = Quantizer::fit(data.clone(), {{"text", "audio"}, {4, 5}, scaling}, options);
       fit.quantizer.save(path("a"));
-      const ResidualQuantizer loaded = ResidualQuantizer::load(path("a"));
+      const Quantizer loaded = Quantizer::load(path("a"));
       EXPECT_EQ(encode_rows(loaded, data.view()), fit.codes);
       EXPECT_EQ(loaded.shape().block_names, fit.quantizer.shape().block_names);
       EXPECT_EQ(loaded.shape().block_widths, fit.quantizer.shape().block_widths);
@@ -58,8 +58,8 @@ TEST_F(QuantizerFile, RoundTrip) {
       EXPECT_EQ(loaded.options().seed, options.seed);
       for (std::size_t l = 0; l < 3; ++l) {
         EXPECT_EQ(loaded.reports()[l].objective, fit.quantizer.reports()[l].objective);
-        EXPECT_EQ(loaded.layer(l).bias, fit.quantizer.layer(l).bias);
-        EXPECT_EQ(loaded.layer(l).tables.size(), fit.quantizer.layer(l).tables.size());
+        EXPECT_EQ(layer_of(loaded, l).bias, layer_of(fit.quantizer, l).bias);
+        EXPECT_EQ(layer_of(loaded, l).tables.size(), layer_of(fit.quantizer, l).tables.size());
       }
       loaded.save(path("b"));
       EXPECT_EQ(read("a"), read("b"));
@@ -113,14 +113,14 @@ const std::vector<float> kGoldenValues = {0,  0,  4, 0,  0, 4,        // layer 0
 
 TEST_F(QuantizerFile, GoldenFileOfVersion1) {
   write("golden", golden_bytes(kGoldenDescription, kGoldenFingerprint, kGoldenValues));
-  const ResidualQuantizer quantizer = ResidualQuantizer::load(path("golden"));
+  const Quantizer quantizer = Quantizer::load(path("golden"));
   EXPECT_EQ(quantizer.codebook_sizes(), (std::vector<std::size_t>{3, 2}));
   EXPECT_EQ(quantizer.options().method, QuantizerMethod::psrq);
   EXPECT_EQ(quantizer.options().prefix_weight, 0.5);
   EXPECT_EQ(quantizer.shape().block_names, (std::vector<std::string>{"text", "audio"}));
   EXPECT_EQ(quantizer.reports()[0].objective, (std::vector<double>{2.5, 2.0}));
   EXPECT_EQ(quantizer.reports()[0].reseeded, 1u);
-  EXPECT_EQ(quantizer.prefix_half(1).row(1)[1], 4.0f);
+  EXPECT_EQ(layer_of(quantizer, 1).prefix.row(1)[1], 4.0f);
   // x' = (4.5, 0) and (0, 5): codes 1 and 2 in layer 0; residuals (.5, 0) and (0, 1) with prefixes (4, 0) and (0, 4).
   Matrix rows(2, 2);
   rows.row(0)[0] = 12.25f;
@@ -134,18 +134,18 @@ TEST_F(QuantizerFile, DamageIsFound) {
   const std::string good = golden_bytes(kGoldenDescription, kGoldenFingerprint, kGoldenValues);
   for (std::size_t size = 0; size < good.size(); ++size) {
     write("cut", good.substr(0, size));
-    EXPECT_THROW(ResidualQuantizer::load(path("cut")), DataError) << size;
+    EXPECT_THROW(Quantizer::load(path("cut")), DataError) << size;
   }
   for (std::size_t place = 0; place < good.size(); ++place) {
     for (const int flip : {0x01, 0x80}) {
       std::string bad = good;
       bad[place] = static_cast<char>(bad[place] ^ flip);
       write("flipped", bad);
-      EXPECT_THROW(ResidualQuantizer::load(path("flipped")), DataError)
+      EXPECT_THROW(Quantizer::load(path("flipped")), DataError)
           << place << " " << flip << " " << good.substr(place, 20);
     }
   }
-  EXPECT_THROW(ResidualQuantizer::load(path("absent")), DataError);
+  EXPECT_THROW(Quantizer::load(path("absent")), DataError);
 }
 
 /// Loads the golden file with one part of its description replaced, and a fingerprint that fits, and returns the error.
@@ -159,7 +159,7 @@ std::string message_with(const fs::path& file, const std::string& from, const st
   const std::string bytes = golden_bytes(description, fingerprint, values);
   std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   try {
-    ResidualQuantizer::load(file);
+    Quantizer::load(file);
   } catch (const DataError& error) {
     EXPECT_NE(std::string(error.what()).find(file.string()), std::string::npos) << error.what();
     return error.what();
@@ -172,8 +172,8 @@ TEST_F(QuantizerFile, ImpossibleDescriptionsAreNamed) {
     return message_with(path("odd"), from, to, kGoldenValues);
   };
   EXPECT_EQ(message("", ""), "loaded");
-  EXPECT_NE(message("\"version\":1", "\"version\":2").find("version 2"), std::string::npos);
-  EXPECT_NE(message("psrq", "opq").find("\"opq\""), std::string::npos);
+  EXPECT_NE(message("\"version\":1", "\"version\":3").find("version 3"), std::string::npos);
+  EXPECT_NE(message("psrq", "xpq").find("\"xpq\""), std::string::npos);
   EXPECT_NE(message("rms", "max").find("\"max\""), std::string::npos);
   EXPECT_NE(message("[3,2]", "[3,3]").find("layer1.centroids"), std::string::npos);
   EXPECT_NE(message("[1,1]", "[1,2]").find("contradicts"), std::string::npos);

@@ -30,7 +30,7 @@ TEST(Quantizer, EncodeEqualsOracle) {
     for (std::size_t l = 0; l < 3; ++l) {
       const bool wide = l > 0 && lambda > 0;
       const oracle::Rows rows = wide ? oracle::wide_rows(x, residuals, lambda) : residuals;
-      const oracle::Rows centroids = to_oracle(fit.quantizer.layer(l), lambda);
+      const oracle::Rows centroids = to_oracle(layer_of(fit.quantizer, l), lambda);
       const auto labels = oracle::assign(rows, centroids);
       EXPECT_TRUE(std::ranges::equal(column(fit.codes, 3, l), labels)) << lambda << " " << l;
       const double expected = oracle::objective(rows, centroids, labels);
@@ -46,8 +46,9 @@ TEST(Quantizer, ZeroPrefixWeightIsResidualQuantization) {
   const QuantizerFit psrq = fit_rows(data, small_options(QuantizerMethod::psrq, 0.0));
   EXPECT_EQ(rq.codes, psrq.codes);
   for (std::size_t l = 0; l < 3; ++l) {
-    EXPECT_TRUE(psrq.quantizer.layer(l).prefix.empty());
-    EXPECT_TRUE(std::ranges::equal(rq.quantizer.layer(l).residual.flat(), psrq.quantizer.layer(l).residual.flat()));
+    EXPECT_TRUE(layer_of(psrq.quantizer, l).prefix.empty());
+    EXPECT_TRUE(
+        std::ranges::equal(layer_of(rq.quantizer, l).residual.flat(), layer_of(psrq.quantizer, l).residual.flat()));
   }
   EXPECT_NE(rq.codes, fit_rows(data, small_options(QuantizerMethod::psrq, 1.0)).codes);
 }
@@ -127,7 +128,7 @@ TEST(Quantizer, RowsAreTheirPartsAndTheLastResidual) {
     const oracle::Rows x = transformed(fit.quantizer, data.view());
     Matrix decoded(600, 10);
     fit.quantizer.decode(fit.codes, decoded.view());
-    const auto explained = fit.quantizer.explained_variance(data.view(), fit.codes);
+    const auto explained = explained_variance(fit.quantizer, data.view(), fit.codes);
     ASSERT_EQ(explained.size(), 3u);
     std::vector<double> left(4, 0.0);
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -135,7 +136,7 @@ TEST(Quantizer, RowsAreTheirPartsAndTheLastResidual) {
       for (const double v : residual) left[0] += v * v;
       for (std::size_t l = 0; l < 3; ++l) {
         for (std::size_t j = 0; j < residual.size(); ++j)
-          residual[j] -= fit.quantizer.residual_half(l).row(fit.codes[i * 3 + l])[j];
+          residual[j] -= layer_of(fit.quantizer, l).residual.row(fit.codes[i * 3 + l])[j];
         for (const double v : residual) left[l + 1] += v * v;
       }
       for (std::size_t j = 0; j < residual.size(); ++j)
@@ -151,7 +152,7 @@ TEST(Quantizer, RmsScalingGivesEveryBlockTheSameWeight) {
   for (std::size_t i = 0; i < 800; ++i)
     for (std::size_t j = 0; j < 9; ++j)
       data.row(i)[j] = static_cast<float>((j < 4 ? 1000.0 : 0.01) * (random.normal() + 2));
-  const QuantizerFit fit = ResidualQuantizer::fit(data.clone(), {{"a", "b"}, {4, 5}, Scaling::rms}, small_options());
+  const QuantizerFit fit = Quantizer::fit(data.clone(), {{"a", "b"}, {4, 5}, Scaling::rms}, small_options());
   double first = 0, second = 0;
   for (const auto& row : transformed(fit.quantizer, data.view()))
     for (std::size_t j = 0; j < 9; ++j) (j < 4 ? first : second) += row[j] * row[j];
@@ -161,8 +162,7 @@ TEST(Quantizer, RmsScalingGivesEveryBlockTheSameWeight) {
   Matrix louder = data.clone();
   for (std::size_t i = 0; i < 800; ++i)
     for (std::size_t j = 0; j < 4; ++j) louder.row(i)[j] *= 1024.0f;
-  EXPECT_EQ(ResidualQuantizer::fit(std::move(louder), {{"a", "b"}, {4, 5}, Scaling::rms}, small_options()).codes,
-            fit.codes);
+  EXPECT_EQ(Quantizer::fit(std::move(louder), {{"a", "b"}, {4, 5}, Scaling::rms}, small_options()).codes, fit.codes);
 }
 
 TEST(Quantizer, L2ScalingForgetsNormsAndKeepsZeroRows) {
@@ -184,7 +184,7 @@ TEST(Quantizer, ConstantColumnsAndConstantRows) {
   options.codes = {1};
   const QuantizerFit fit = fit_rows(data, options, Scaling::rms);
   EXPECT_EQ(fit.codes, std::vector<Code>(150, 0));
-  EXPECT_EQ(fit.quantizer.explained_variance(data.view(), fit.codes), std::vector<double>(3, 1.0));
+  EXPECT_EQ(explained_variance(fit.quantizer, data.view(), fit.codes), std::vector<double>(3, 1.0));
   options.codes = {2};
   EXPECT_THROW(fit_rows(data, options, Scaling::rms), DataError);
 }
@@ -204,10 +204,10 @@ TEST(Quantizer, AsManyCodesAsRowsAndDuplicates) {
                   fit.codes.begin() + 3 * static_cast<std::ptrdiff_t>(i + 1)});
     EXPECT_EQ(ids.size(), 40u);
     for (std::size_t i = 40; i < 200; ++i) EXPECT_EQ(fit.codes[i * 3], fit.codes[(i % 40) * 3]);
-    EXPECT_GT(fit.quantizer.explained_variance(data.view(), fit.codes)[0], 1 - 1e-9);
+    EXPECT_GT(explained_variance(fit.quantizer, data.view(), fit.codes)[0], 1 - 1e-9);
     for (std::size_t l = 0; l < 3; ++l)
       EXPECT_TRUE(
-          std::ranges::all_of(fit.quantizer.layer(l).residual.flat(), [](float x) { return std::isfinite(x); }));
+          std::ranges::all_of(layer_of(fit.quantizer, l).residual.flat(), [](float x) { return std::isfinite(x); }));
     EXPECT_EQ(encode_rows(fit.quantizer, data.view()), fit.codes);
     options.codes = {41, 40, 40};
     EXPECT_THROW(fit_rows(data, options), DataError);
@@ -217,7 +217,7 @@ TEST(Quantizer, AsManyCodesAsRowsAndDuplicates) {
 TEST(Quantizer, NoRowsAndOneRow) {
   QuantizerOptions options = small_options();
   options.codes = {1};
-  EXPECT_THROW(ResidualQuantizer::fit(Matrix(0, 4), one_block(4), options), DataError);
+  EXPECT_THROW(Quantizer::fit(Matrix(0, 4), one_block(4), options), DataError);
   Matrix one(1, 4);
   one.row(0)[2] = 5.0f;
   const QuantizerFit fit = fit_rows(one, options);
@@ -236,10 +236,10 @@ TEST(Quantizer, MissingCodesDecodeToNaNAndDoNotCount) {
   Matrix decoded(100, 4);
   fit.quantizer.decode(codes, decoded.view());
   for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(std::isnan(decoded.row(i)[1]), i == 10);
-  EXPECT_LT(fit.quantizer.explained_variance(data.view(), codes)[2], 1.0);
+  EXPECT_LT(explained_variance(fit.quantizer, data.view(), codes)[2], 1.0);
   codes[0] = 16;
   EXPECT_THROW(fit.quantizer.decode(codes, decoded.view()), InvalidArgument);
-  EXPECT_THROW(fit.quantizer.explained_variance(data.view(), codes), InvalidArgument);
+  EXPECT_THROW(explained_variance(fit.quantizer, data.view(), codes), InvalidArgument);
 }
 
 /// The message of the error that `work` throws.
@@ -282,7 +282,7 @@ TEST(Quantizer, BadShapesAndOptionsAreNamed) {
   EXPECT_NE(width.find("expected rows of width 5, found 4"), std::string::npos) << width;
   codes.resize(899);
   EXPECT_THROW(fit.quantizer.encode(data.view(), codes), InvalidArgument);
-  EXPECT_THROW(ResidualQuantizer::fit(data.clone(), one_block(6), small_options()), InvalidArgument);
+  EXPECT_THROW(Quantizer::fit(data.clone(), one_block(6), small_options()), InvalidArgument);
   const auto rejects = [&](auto change) {
     QuantizerOptions options = small_options();
     change(options);
@@ -303,7 +303,7 @@ TEST(Quantizer, BadShapesAndOptionsAreNamed) {
 TEST(Quantizer, ReportsProgressOfEveryLayer) {
   const Matrix data = mixture_rows(300, 5, 30, 2);
   std::set<std::string> stages;
-  ResidualQuantizer::fit(data.clone(), one_block(5), small_options(), [&](const ProgressUpdate& update) {
+  Quantizer::fit(data.clone(), one_block(5), small_options(), [&](const ProgressUpdate& update) {
     stages.insert(std::string(update.stage));
     EXPECT_LE(update.done, update.total);
   });

@@ -54,7 +54,7 @@ TEST_P(RealData, ExplainedVarianceAndConditionalEntropy) {
   const FamilyFit fit = fit_family(catalogue, FamilyPlan::of_modality("m"), Scaling::none, options);
   const Matrix rows =
       catalogue.gather(fit.quantizer.shape().block_names, catalogue.items_with(fit.quantizer.shape().block_names));
-  const auto explained = fit.quantizer.explained_variance(rows.view(), fit.codes.codes);
+  const auto explained = explained_variance(fit.quantizer, rows.view(), fit.codes.codes);
   EXPECT_NEAR(explained.back(), expected.explained, 0.03);
   EXPECT_GT(second_given_first(fit.codes), expected.low_bits);
   EXPECT_LT(second_given_first(fit.codes), expected.high_bits);

@@ -11,6 +11,7 @@
 #include "base/parallel.hpp"
 #include "base/random.hpp"
 #include "quantize/oracle.hpp"
+#include "quantize/residual_codec.hpp"
 
 namespace neume {
 
@@ -32,6 +33,16 @@ inline oracle::Rows to_oracle(ConstMatrixView rows) {
   return result;
 }
 
+/// Layer l of a psrq, rq or vq.
+inline const CodebookLayer& layer_of(const Quantizer& quantizer, std::size_t l) {
+  return dynamic_cast<const quantize::ResidualCodec&>(quantizer.codec()).layers()[l];
+}
+
+inline std::vector<double> explained_variance(const Quantizer& quantizer, ConstMatrixView rows,
+                                              std::span<const Code> codes) {
+  return quantizer.reconstruction(rows, codes).variance_explained;
+}
+
 /// Codewords as the oracle has them: residual half, then lambda times the prefix half.
 inline oracle::Rows to_oracle(const CodebookLayer& layer, double lambda) {
   oracle::Rows result = to_oracle(layer.residual.view());
@@ -42,7 +53,7 @@ inline oracle::Rows to_oracle(const CodebookLayer& layer, double lambda) {
 }
 
 /// x' = (x - mean) * scale in double (no l2 step).
-inline oracle::Rows transformed(const ResidualQuantizer& quantizer, ConstMatrixView rows) {
+inline oracle::Rows transformed(const Quantizer& quantizer, ConstMatrixView rows) {
   oracle::Rows result = to_oracle(rows);
   for (auto& row : result)
     for (std::size_t j = 0; j < row.size(); ++j)
@@ -55,7 +66,7 @@ inline InputShape one_block(std::size_t width, Scaling scaling = Scaling::none) 
 }
 
 inline QuantizerFit fit_rows(const Matrix& rows, const QuantizerOptions& options, Scaling scaling = Scaling::none) {
-  return ResidualQuantizer::fit(rows.clone(), one_block(rows.cols(), scaling), options);
+  return Quantizer::fit(rows.clone(), one_block(rows.cols(), scaling), options);
 }
 
 inline QuantizerOptions small_options(QuantizerMethod method = QuantizerMethod::psrq, double prefix_weight = 1.0) {
@@ -69,7 +80,7 @@ inline QuantizerOptions small_options(QuantizerMethod method = QuantizerMethod::
   return options;
 }
 
-inline std::vector<Code> encode_rows(const ResidualQuantizer& quantizer, ConstMatrixView rows) {
+inline std::vector<Code> encode_rows(const Quantizer& quantizer, ConstMatrixView rows) {
   std::vector<Code> codes(rows.rows * quantizer.num_layers());
   quantizer.encode(rows, codes);
   return codes;

@@ -1,0 +1,81 @@
+#include "family_rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include <neume/error.hpp>
+
+#include "base/random.hpp"
+
+namespace neume::app {
+
+namespace {
+
+const Quantizer& quantizer_of(const std::vector<Codebook>& codebooks, const CodeFamily& family) {
+  const auto found = std::ranges::find(codebooks, family.name, &Codebook::name);
+  if (found == codebooks.end())
+    throw DataError(fmt::format("no codebook of family {}, which the semantic IDs have", family.name));
+  const std::vector<std::size_t> sizes = found->quantizer.codebook_sizes(), &stored = family.codebook_sizes;
+  const bool fits = stored.size() == sizes.size() || stored.size() == sizes.size() + 1;
+  if (!fits || !std::equal(sizes.begin(), sizes.end(), stored.begin()))
+    throw DataError(
+        fmt::format("family {}: the IDs have layers of {} codes, the codebook of {}; they do not belong together",
+                    family.name, fmt::join(stored, ", "), fmt::join(sizes, ", ")));
+  return found->quantizer;
+}
+
+Reconstruction reconstruct(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
+                           std::span<const std::uint32_t> items) {
+  std::vector<Code> codes;
+  for (const std::uint32_t item : items) {
+    const auto id = family.of(item).first(quantizer.num_layers());
+    codes.insert(codes.end(), id.begin(), id.end());
+  }
+  return quantizer.reconstruction(catalogue.gather(quantizer.shape().block_names, items).view(), codes);
+}
+
+FamilyRows read_rows(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
+                     const RowOptions& options) {
+  FamilyRows result;
+  std::vector<std::uint32_t> coded;
+  for (std::uint32_t item = 0; item < family.num_items(); ++item)
+    if (family.has(item)) coded.push_back(item);
+  result.available = coded.size();
+  result.reconstruction = reconstruct(catalogue, quantizer, family, coded);
+  for (const std::uint32_t place : draw_sample(coded.size(), options.sample, options.seed))
+    result.items.push_back(coded[place]);
+  const Matrix raw = catalogue.gather(quantizer.shape().block_names, result.items);
+  result.rows = Matrix(raw.rows(), raw.cols());
+  quantizer.map(raw.view(), result.rows.view());
+  const std::size_t count = std::min(options.neighbours, std::max<std::size_t>(1, raw.rows()) - 1);
+  if (count > 0) {
+    const auto queries = draw_sample(raw.rows(), options.queries, base::derive_seed(options.seed, 1));
+    result.neighbours = eval::nearest_neighbours(result.rows.view(), queries, count);
+  }
+  return result;
+}
+
+}  // namespace
+
+RowsByFamily read_family_rows(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,
+                              const SemanticIds& sids, const RowOptions& options) {
+  RowsByFamily rows;
+  for (const CodeFamily& family : sids.families)
+    rows.emplace(family.name, read_rows(catalogue, quantizer_of(codebooks, family), family, options));
+  return rows;
+}
+
+std::vector<std::uint32_t> draw_sample(std::size_t total, std::size_t count, std::uint64_t seed) {
+  std::vector<std::uint32_t> numbers(total);
+  std::iota(numbers.begin(), numbers.end(), 0U);
+  if (count >= total) return numbers;
+  base::Random random(seed);
+  for (std::size_t i = 0; i < count; ++i) std::swap(numbers[i], numbers[i + random.index(total - i)]);
+  numbers.resize(count);
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+}  // namespace neume::app

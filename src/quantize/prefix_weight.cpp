@@ -1,0 +1,95 @@
+#include "quantize/prefix_weight.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/random.hpp"
+#include "kernels/argmin.hpp"
+#include "quantize/residual_codec.hpp"
+
+namespace neume::quantize {
+
+namespace {
+
+constexpr double kLargestWeight = 16.0;  // layers are copies of the first long before
+constexpr int kHalvings = 6;
+
+/// `count` of the rows, drawn without repetition, in their order.
+Matrix sample_of(ConstMatrixView rows, std::size_t count, std::uint64_t seed) {
+  std::vector<std::size_t> order(rows.rows);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  base::Random random(seed);
+  for (std::size_t i = 0; i < count; ++i) std::swap(order[i], order[i + random.index(order.size() - i)]);
+  std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
+  Matrix sample(count, rows.cols);
+  for (std::size_t i = 0; i < count; ++i) std::ranges::copy(rows.row(order[i]), sample.row(i).begin());
+  return sample;
+}
+
+double sum_of_squares(ConstMatrixView rows) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < rows.rows; ++i) sum += double{kernels::squared_norm(rows.row(i))};
+  return sum;
+}
+
+/// Tries weights and remembers what came out.
+class Trials {
+ public:
+  Trials(Matrix rows, const QuantizerOptions& options, const ProgressFn& progress)
+      : rows_(std::move(rows)), options_(options), progress_(progress), total_(sum_of_squares(rows_.view())) {
+    options_.choose_prefix_weight = false;
+  }
+
+  double explained(double weight) {
+    options_.prefix_weight = weight;
+    Matrix residuals = rows_.clone();
+    const std::string trial = fmt::format("prefix weight {:.4g}: ", weight);
+    ResidualCodec::fit(residuals.view(), options_, [&](const ProgressUpdate& update) {
+      if (!progress_) return;
+      ProgressUpdate named = update;
+      const std::string stage = trial + std::string(update.stage);
+      named.stage = stage;
+      progress_(named);
+    });
+    const double variance = total_ > 0.0 ? 1.0 - sum_of_squares(residuals.view()) / total_ : 1.0;
+    const auto place = std::ranges::lower_bound(trials_, weight, {}, &PrefixWeightTrial::prefix_weight);
+    trials_.insert(place, {weight, variance});
+    return variance;
+  }
+
+  const std::vector<PrefixWeightTrial>& all() const { return trials_; }
+  std::size_t rows() const { return rows_.rows(); }
+
+ private:
+  Matrix rows_;
+  QuantizerOptions options_;
+  const ProgressFn& progress_;
+  double total_;
+  std::vector<PrefixWeightTrial> trials_;
+};
+
+}  // namespace
+
+PrefixWeightChoice choose_prefix_weight(ConstMatrixView rows, const QuantizerOptions& options,
+                                        const ProgressFn& progress) {
+  Trials trials(sample_of(rows, std::min(rows.rows, kTrialRows), options.seed), options, progress);
+  PrefixWeightChoice choice;
+  choice.rows = trials.rows();
+  choice.needed = options.prefix_weight_share * trials.explained(0.0);
+  double low = 0.0, high = 1.0;
+  while (high <= kLargestWeight && trials.explained(high) >= choice.needed) {
+    low = high;
+    high *= 2.0;
+  }
+  for (int halving = 0; halving < kHalvings && high <= kLargestWeight; ++halving) {
+    const double middle = 0.5 * (low + high);
+    (trials.explained(middle) >= choice.needed ? low : high) = middle;
+  }
+  choice.prefix_weight = low;
+  choice.trials = trials.all();
+  return choice;
+}
+
+}  // namespace neume::quantize

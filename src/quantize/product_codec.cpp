@@ -1,0 +1,301 @@
+#include "quantize/product_codec.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include <neume/error.hpp>
+
+#include "base/parallel.hpp"
+#include "base/random.hpp"
+#include "kernels/matmul.hpp"
+#include "quantize/assignment.hpp"
+#include "quantize/beam.hpp"
+#include "quantize/kmeans.hpp"
+#include "quantize/layer_progress.hpp"
+#include "quantize/rotation.hpp"
+
+namespace neume::quantize {
+
+namespace {
+
+// A turn of opq that lowers the objective by less ends the fit: the codes move on for long by little.
+constexpr double kRotationTolerance = 1e-4;
+
+/// Copies columns [first, first + part.cols) of rows to `part`.
+void copy_columns(ConstMatrixView rows, std::size_t first, MatrixView part) {
+  for (std::size_t i = 0; i < rows.rows; ++i) std::copy_n(rows.row(i).data() + first, part.cols, part.row(i).data());
+}
+
+Matrix columns_of(ConstMatrixView rows, std::size_t first, std::size_t width) {
+  Matrix part(rows.rows, width);
+  base::parallel_for(base::num_chunks(rows.rows, kBlockRows), [&](std::size_t block) {
+    const std::size_t begin = block * kBlockRows, end = std::min(rows.rows, begin + kBlockRows);
+    copy_columns(rows.slice(begin, end), first, part.view().slice(begin, end));
+  });
+  return part;
+}
+
+struct ProductScratch : Codec::Scratch {
+  explicit ProductScratch(const ProductCodec& codec) : rotated(kBlockRows, codec.width()) {
+    for (const CodebookLayer& layer : codec.layers()) {
+      parts.emplace_back(kBlockRows, layer.residual.cols());
+      assignments.emplace_back(layer.residual.cols(), layer.size());
+    }
+  }
+
+  Matrix rotated;
+  std::vector<Matrix> parts;  // one a sub-vector: kBlockRows x its width
+  std::vector<AssignmentScratch> assignments;
+};
+
+/// A pq on rows that stay the same: codebooks and codes of each sub-vector, improved step by step.
+class ProductFit {
+ public:
+  ProductFit(ConstMatrixView rows, const QuantizerOptions& options) : options_(options), num_rows_(rows.rows) {
+    sizes_ = options.codes_by_layer();
+    widths_ = sub_vector_widths(rows.cols, sizes_.size());
+    codes_.resize(rows.rows * sizes_.size());
+    layers_.resize(sizes_.size());
+    reports_.resize(sizes_.size());
+  }
+
+  /// k-means of every sub-vector from its own seeds.
+  void fit(ConstMatrixView rows, LayerProgress& progress) {
+    each_part(rows, [&](std::size_t l, const KMeansProblem& problem) {
+      const std::string stage = fmt::format("sub-vector {} of {}", l + 1, sizes_.size());
+      const KMeansOptions options{sizes_[l], options_.iterations, options_.tolerance,
+                                  base::derive_seed(options_.seed, l), false};
+      KMeansFit fit = fit_kmeans(problem, options, [&](std::size_t iteration, double objective) {
+        progress.report(stage, iteration, objective);
+      });
+      take(l, std::move(fit.codebook), fit.labels);
+      reports_[l] = std::move(fit.report);
+    });
+  }
+
+  /// One Lloyd iteration of every sub-vector, on rows that have moved.
+  void improve(ConstMatrixView rows) {
+    each_part(rows, [&](std::size_t l, const KMeansProblem& problem) {
+      Lloyd lloyd(problem, std::move(layers_[l]));
+      lloyd.assign();
+      reports_[l].reseeded += lloyd.update();
+      reports_[l].objective.push_back(lloyd.assign().objective);
+      const std::vector<Code> labels(lloyd.labels().begin(), lloyd.labels().end());
+      take(l, lloyd.take_codebook(), labels);
+    });
+  }
+
+  /// The rows that the codes stand for, N x d.
+  Matrix approximation() const {
+    Matrix rows(num_rows_, std::accumulate(widths_.begin(), widths_.end(), std::size_t{0}));
+    base::parallel_for(base::num_chunks(num_rows_, kBlockRows), [&](std::size_t block) {
+      for (std::size_t i = block * kBlockRows; i < std::min(num_rows_, (block + 1) * kBlockRows); ++i) {
+        float* out = rows.row(i).data();
+        for (std::size_t l = 0; l < sizes_.size(); out += widths_[l], ++l)
+          std::ranges::copy(layers_[l].residual.row(codes_[i * sizes_.size() + l]), out);
+      }
+    });
+    return rows;
+  }
+
+  /// Mean squared distance over all columns.
+  double objective() const {
+    double sum = 0.0;
+    for (const LayerReport& report : reports_) sum += report.objective.back();
+    return sum;
+  }
+
+  const std::vector<std::size_t>& widths() const { return widths_; }
+
+  CodecFit finish(Matrix rotation) && {
+    CodecFit fit;
+    fit.codec = std::make_unique<ProductCodec>(std::move(layers_), std::move(rotation));
+    fit.codes = std::move(codes_);
+    fit.reports = std::move(reports_);
+    return fit;
+  }
+
+ private:
+  template <class Work>
+  void each_part(ConstMatrixView rows, const Work& work) {
+    std::size_t first = 0;
+    for (std::size_t l = 0; l < sizes_.size(); ++l) {
+      const auto start = std::chrono::steady_clock::now();
+      const double before = reports_[l].seconds;
+      const Matrix part = columns_of(rows, first, widths_[l]);
+      work(l, KMeansProblem{part.view(), {}, nullptr, 0, 0.0});
+      reports_[l].seconds = before + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      first += widths_[l];
+    }
+  }
+
+  void take(std::size_t l, CodebookLayer layer, const std::vector<Code>& labels) {
+    layers_[l] = std::move(layer);
+    for (std::size_t i = 0; i < num_rows_; ++i) codes_[i * sizes_.size() + l] = labels[i];
+  }
+
+  QuantizerOptions options_;
+  std::size_t num_rows_;
+  std::vector<std::size_t> sizes_;
+  std::vector<std::size_t> widths_;
+  std::vector<CodebookLayer> layers_;
+  std::vector<Code> codes_;
+  std::vector<LayerReport> reports_;
+};
+
+CodecFit fit_rotated(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+  LayerProgress reporter(progress, options.iterations);
+  ProductFit best(rows, options);
+  best.fit(rows, reporter);
+  Matrix rotation = principal_rotation(cross_products(rows, rows), best.widths());
+  Matrix rotated(rows.rows, rows.cols);
+  rotate(rows, rotation, rotated.view());
+  ProductFit principal(rotated.view(), options);
+  principal.fit(rotated.view(), reporter);
+  if (principal.objective() < best.objective()) {
+    best = std::move(principal);
+  } else {
+    rotation = identity_rotation(rows.cols);
+    rotate(rows, rotation, rotated.view());
+  }
+  for (std::size_t turn = 0; turn < options.iterations; ++turn) {
+    reporter.report("rotation", turn, best.objective());
+    const double before = best.objective();
+    rotation = nearest_rotation(cross_products(rows, best.approximation().view()));
+    rotate(rows, rotation, rotated.view());
+    best.improve(rotated.view());
+    if (before - best.objective() <= kRotationTolerance * before) break;
+  }
+  return std::move(best).finish(std::move(rotation));
+}
+
+}  // namespace
+
+std::vector<std::size_t> sub_vector_widths(std::size_t width, std::size_t parts) {
+  std::vector<std::size_t> widths(parts, width / parts);
+  for (std::size_t m = 0; m < width % parts; ++m) ++widths[m];
+  return widths;
+}
+
+ProductCodec::ProductCodec(std::vector<CodebookLayer> layers, Matrix rotation)
+    : layers_(std::move(layers)), rotation_(std::move(rotation)), width_(0) {
+  for (CodebookLayer& layer : layers_) {
+    prepare_codebook(layer, {}, 0.0);
+    width_ += layer.residual.cols();
+  }
+}
+
+CodecFit ProductCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+  if (options.layers > rows.cols)
+    throw InvalidArgument(fmt::format("layers: {} sub-vectors need as many columns at least, the rows have {}",
+                                      options.layers, rows.cols));
+  if (options.method == QuantizerMethod::opq) return fit_rotated(rows, options, progress);
+  LayerProgress reporter(progress, options.iterations);
+  ProductFit fit(rows, options);
+  fit.fit(rows, reporter);
+  return std::move(fit).finish({});
+}
+
+std::unique_ptr<const Codec> ProductCodec::load(const QuantizerOptions& options, std::size_t width,
+                                                TensorReader& reader) {
+  const std::vector<std::size_t> sizes = options.codes_by_layer();
+  const std::vector<std::size_t> widths = sub_vector_widths(width, sizes.size());
+  std::vector<CodebookLayer> layers(sizes.size());
+  for (std::size_t l = 0; l < sizes.size(); ++l)
+    layers[l].residual = reader.read(fmt::format("layer{}.centroids", l), sizes[l], widths[l]);
+  Matrix rotation;
+  if (options.method == QuantizerMethod::opq) rotation = reader.read("rotation", width, width);
+  return std::make_unique<ProductCodec>(std::move(layers), std::move(rotation));
+}
+
+std::vector<std::size_t> ProductCodec::codebook_sizes() const {
+  std::vector<std::size_t> sizes;
+  for (const CodebookLayer& layer : layers_) sizes.push_back(layer.size());
+  return sizes;
+}
+
+std::unique_ptr<Codec::Scratch> ProductCodec::make_scratch() const {
+  return std::make_unique<ProductScratch>(*this);
+}
+
+const float* ProductCodec::rotated(Scratch& scratch, const float* rows) const {
+  if (rotation_.empty()) return rows;
+  float* out = static_cast<ProductScratch&>(scratch).rotated.data();
+  kernels::matmul({kBlockRows, width_, width_}, {rows, width_}, {rotation_.data(), width_}, {out, width_});
+  return out;
+}
+
+void ProductCodec::encode(Scratch& scratch, float* rows, std::size_t count, Code* codes) const {
+  auto& own = static_cast<ProductScratch&>(scratch);
+  const ConstMatrixView block{rotated(scratch, rows), kBlockRows, width_, width_};
+  std::size_t first = 0;
+  for (std::size_t l = 0; l < layers_.size(); first += layers_[l].residual.cols(), ++l) {
+    copy_columns(block, first, own.parts[l].view());
+    const auto nearest = own.assignments[l].assign(layers_[l], {own.parts[l].data(), count, nullptr, 0});
+    for (std::size_t i = 0; i < count; ++i) codes[i * layers_.size() + l] = static_cast<Code>(nearest[i].index);
+  }
+}
+
+void ProductCodec::search(Scratch& scratch, const float* rows, std::size_t count, const SearchResult& out) const {
+  auto& own = static_cast<ProductScratch&>(scratch);
+  const ConstMatrixView block{rotated(scratch, rows), kBlockRows, width_, width_};
+  std::vector<Beam> beams(count, Beam(out.beam, layers_.size()));
+  for (Beam& beam : beams) beam.start();
+  std::size_t first = 0;
+  for (std::size_t l = 0; l < layers_.size(); first += layers_[l].residual.cols(), ++l) {
+    copy_columns(block, first, own.parts[l].view());
+    for (std::size_t i = 0; i < count; ++i) {
+      std::vector<double> distances(layers_[l].size());
+      for (std::size_t j = 0; j < distances.size(); ++j)
+        distances[j] = double{kernels::squared_distance(own.parts[l].row(i), layers_[l].residual.row(j))};
+      for (std::size_t p = 0; p < beams[i].size(); ++p)
+        for (std::size_t j = 0; j < distances.size(); ++j) beams[i].offer(p, j, beams[i].cost(p) + distances[j]);
+      beams[i].keep();
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) beams[i].write(i, out);
+}
+
+void ProductCodec::decode(Scratch& scratch, const Code* codes, std::size_t count, std::size_t depth,
+                          float* rows) const {
+  auto& own = static_cast<ProductScratch&>(scratch);
+  float* out = rotation_.empty() ? rows : own.rotated.data();
+  std::fill_n(out, (rotation_.empty() ? count : kBlockRows) * width_, 0.0f);
+  for (std::size_t i = 0; i < count; ++i) {
+    float* part = out + i * width_;
+    for (std::size_t l = 0; l < depth; part += layers_[l].residual.cols(), ++l)
+      std::ranges::copy(layers_[l].residual.row(codes[i * layers_.size() + l]), part);
+  }
+  if (rotation_.empty()) return;
+  kernels::matmul({count, width_, width_}, {out, width_}, {rotation_.data(), width_, true}, {rows, width_});
+}
+
+bool ProductCodec::is_tie(Scratch& scratch, std::span<const float> row, const Code* a, const Code* b) const {
+  Matrix block(kBlockRows, width_);
+  std::ranges::copy(row, block.row(0).begin());
+  std::span<const float> part{rotated(scratch, block.data()), width_};
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const Matrix& codewords = layers_[l].residual;
+    if (a[l] != b[l]) {
+      const float first = kernels::squared_distance(part.first(codewords.cols()), codewords.row(a[l]));
+      const float second = kernels::squared_distance(part.first(codewords.cols()), codewords.row(b[l]));
+      return std::abs(double{first} - second) <= kTieGap * double{std::max(first, second)};
+    }
+    part = part.subspan(codewords.cols());
+  }
+  return true;
+}
+
+std::vector<NamedMatrix> ProductCodec::tensors() const {
+  std::vector<NamedMatrix> tensors;
+  for (std::size_t l = 0; l < layers_.size(); ++l)
+    tensors.push_back({fmt::format("layer{}.centroids", l), layers_[l].residual.clone()});
+  if (!rotation_.empty()) tensors.push_back({"rotation", rotation_.clone()});
+  return tensors;
+}
+
+}  // namespace neume::quantize
