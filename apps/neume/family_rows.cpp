@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include <neume/error.hpp>
 
 #include "base/random.hpp"
+#include "base/sample.hpp"
+#include "quantize/encoder.hpp"
 
 namespace neume::app {
 
@@ -38,20 +39,21 @@ Reconstruction reconstruct(const data::Catalogue& catalogue, const Quantizer& qu
 
 FamilyRows read_rows(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
                      const RowOptions& options) {
+  quantize::check_modalities(catalogue, quantizer);
   FamilyRows result;
   std::vector<std::uint32_t> coded;
   for (std::uint32_t item = 0; item < family.num_items(); ++item)
     if (family.has(item)) coded.push_back(item);
   result.available = coded.size();
   result.reconstruction = reconstruct(catalogue, quantizer, family, coded);
-  for (const std::uint32_t place : draw_sample(coded.size(), options.sample, options.seed))
+  for (const std::uint32_t place : base::draw_sample(coded.size(), options.sample, options.seed))
     result.items.push_back(coded[place]);
   const Matrix raw = catalogue.gather(quantizer.shape().block_names, result.items);
   result.rows = Matrix(raw.rows(), raw.cols());
   quantizer.map(raw.view(), result.rows.view());
   const std::size_t count = std::min(options.neighbours, std::max<std::size_t>(1, raw.rows()) - 1);
   if (count > 0) {
-    const auto queries = draw_sample(raw.rows(), options.queries, base::derive_seed(options.seed, 1));
+    const auto queries = base::draw_sample(raw.rows(), options.queries, base::derive_seed(options.seed, 1));
     result.neighbours = eval::nearest_neighbours(result.rows.view(), queries, count);
   }
   return result;
@@ -65,17 +67,6 @@ RowsByFamily read_family_rows(const data::Catalogue& catalogue, const std::vecto
   for (const CodeFamily& family : sids.families)
     rows.emplace(family.name, read_rows(catalogue, quantizer_of(codebooks, family), family, options));
   return rows;
-}
-
-std::vector<std::uint32_t> draw_sample(std::size_t total, std::size_t count, std::uint64_t seed) {
-  std::vector<std::uint32_t> numbers(total);
-  std::iota(numbers.begin(), numbers.end(), 0U);
-  if (count >= total) return numbers;
-  base::Random random(seed);
-  for (std::size_t i = 0; i < count; ++i) std::swap(numbers[i], numbers[i + random.index(total - i)]);
-  numbers.resize(count);
-  std::sort(numbers.begin(), numbers.end());
-  return numbers;
 }
 
 }  // namespace neume::app

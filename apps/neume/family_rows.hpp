@@ -48,7 +48,4 @@ using RowsByFamily = std::map<std::string, FamilyRows>;
 RowsByFamily read_family_rows(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,
                               const SemanticIds& sids, const RowOptions& options);
 
-/// `count` of the numbers 0 .. total - 1 (all of them where there are no more), rising, drawn with `seed`.
-std::vector<std::uint32_t> draw_sample(std::size_t total, std::size_t count, std::uint64_t seed);
-
 }  // namespace neume::app

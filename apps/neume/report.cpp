@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/file.hpp"
+#include "base/sample.hpp"
 #include "code_reading.hpp"
 #include "eval/projection.hpp"
 #include "report_page.hpp"
@@ -70,7 +71,7 @@ Json projection_json(const std::vector<JudgedQuantizer>& quantizers, const std::
   const auto source = std::ranges::find_if(quantizers, [&](const auto& q) { return rows_of(q, family) != nullptr; });
   if (source == quantizers.end()) return nullptr;
   const FamilyRows& rows = *rows_of(*source, family);
-  const std::vector<std::uint32_t> places = draw_sample(rows.items.size(), options.points, options.seed);
+  const std::vector<std::uint32_t> places = base::draw_sample(rows.items.size(), options.points, options.seed);
   Matrix shown(places.size(), rows.rows.cols());
   std::vector<std::uint32_t> items;
   for (std::size_t i = 0; i < places.size(); ++i) {

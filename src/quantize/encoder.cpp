@@ -29,19 +29,6 @@ void with_item_names(const data::Catalogue& catalogue, Items items, const Work& 
   }
 }
 
-/// Throws InvalidArgument unless the catalogue has the quantizer's modalities with their widths.
-void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantizer) {
-  const InputShape& shape = quantizer.shape();
-  for (std::size_t b = 0; b < shape.block_names.size(); ++b) {
-    const data::Modality* modality = catalogue.find(shape.block_names[b]);
-    if (modality == nullptr)
-      throw InvalidArgument(fmt::format("the codebook needs modality {}, which was not given", shape.block_names[b]));
-    if (modality->width() != shape.block_widths[b])
-      throw InvalidArgument(fmt::format("modality {}: the codebook expects width {}, found {}", shape.block_names[b],
-                                        shape.block_widths[b], modality->width()));
-  }
-}
-
 /// Gathers and encodes `items`: items.size() x L codes.
 void encode_items(const data::Catalogue& catalogue, const Quantizer& quantizer, Items items,
                   const EncodeOptions& options, std::span<Code> codes) {
@@ -136,6 +123,18 @@ class ThreadCount {
 };
 
 }  // namespace
+
+void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantizer) {
+  const InputShape& shape = quantizer.shape();
+  for (std::size_t b = 0; b < shape.block_names.size(); ++b) {
+    const data::Modality* modality = catalogue.find(shape.block_names[b]);
+    if (modality == nullptr)
+      throw InvalidArgument(fmt::format("the codebook needs modality {}, which was not given", shape.block_names[b]));
+    if (modality->width() != shape.block_widths[b])
+      throw InvalidArgument(fmt::format("modality {}: the codebook expects width {}, found {}", shape.block_names[b],
+                                        shape.block_widths[b], modality->width()));
+  }
+}
 
 FamilyPlan FamilyPlan::joint(const data::Catalogue& catalogue) {
   FamilyPlan plan{"joint", {}};

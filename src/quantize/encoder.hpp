@@ -38,6 +38,9 @@ struct FamilyFit {
 FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, Scaling scaling,
                      const QuantizerOptions& options, const ProgressFn& progress = {});
 
+/// Throws InvalidArgument unless the catalogue has the quantizer's modalities with their widths.
+void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantizer);
+
 /// Codes of all items of `catalogue` in the family `name`, from a fitted quantizer whose block names are the
 /// modalities. Rows are gathered block by block: memory stays at a few thousand rows a thread. Throws InvalidArgument
 /// for a modality that is missing or of another width, DataError for rows that cannot be quantized.

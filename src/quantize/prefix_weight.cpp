@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
-#include "base/random.hpp"
+#include "base/sample.hpp"
 #include "kernels/argmin.hpp"
 #include "quantize/residual_codec.hpp"
 
@@ -16,15 +15,11 @@ namespace {
 constexpr double kLargestWeight = 16.0;  // layers are copies of the first long before
 constexpr int kHalvings = 6;
 
-/// `count` of the rows, drawn without repetition, in their order.
-Matrix sample_of(ConstMatrixView rows, std::size_t count, std::uint64_t seed) {
-  std::vector<std::size_t> order(rows.rows);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  base::Random random(seed);
-  for (std::size_t i = 0; i < count; ++i) std::swap(order[i], order[i + random.index(order.size() - i)]);
-  std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
-  Matrix sample(count, rows.cols);
-  for (std::size_t i = 0; i < count; ++i) std::ranges::copy(rows.row(order[i]), sample.row(i).begin());
+/// At most kTrialRows of the rows, in their order.
+Matrix sample_of(ConstMatrixView rows, std::uint64_t seed) {
+  const std::vector<std::uint32_t> drawn = base::draw_sample(rows.rows, kTrialRows, seed);
+  Matrix sample(drawn.size(), rows.cols);
+  for (std::size_t i = 0; i < drawn.size(); ++i) std::ranges::copy(rows.row(drawn[i]), sample.row(i).begin());
   return sample;
 }
 
@@ -74,7 +69,7 @@ class Trials {
 
 PrefixWeightChoice choose_prefix_weight(ConstMatrixView rows, const QuantizerOptions& options,
                                         const ProgressFn& progress) {
-  Trials trials(sample_of(rows, std::min(rows.rows, kTrialRows), options.seed), options, progress);
+  Trials trials(sample_of(rows, options.seed), options, progress);
   PrefixWeightChoice choice;
   choice.rows = trials.rows();
   choice.needed = options.prefix_weight_share * trials.explained(0.0);
