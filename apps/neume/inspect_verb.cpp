@@ -111,6 +111,15 @@ Json output_json(const std::vector<JudgedQuantizer>& sets, const std::vector<Nam
   return all;
 }
 
+Json churn_against(const std::string& file, const SemanticIds& after) {
+  const SemanticIds before = in_order_of(after.items, data::read_semantic_ids(file), file);
+  try {
+    return churn_json(before, after);
+  } catch (const InvalidArgument& error) {
+    throw InvalidArgument(fmt::format("--against {}: {}", file, error.what()));
+  }
+}
+
 }  // namespace
 
 int run(const InspectSettings& settings, Console& console) {
@@ -124,9 +133,8 @@ int run(const InspectSettings& settings, Console& console) {
   const ItemInfo info = read_item_info(
       sets[0].sids.items, {settings.labels, settings.tags, settings.names, settings.catalogue.options.item_column});
   NamedQuality quality;
-  std::optional<SemanticIds> before;
-  if (!settings.against.empty())
-    before = in_order_of(sets[0].sids.items, data::read_semantic_ids(settings.against), settings.against);
+  Json churn;
+  if (!settings.against.empty()) churn = churn_against(settings.against, sets[0].sids);
   for (JudgedQuantizer& set : sets) {
     set.quality = quality_json(set.sids, info.labels.of_item, settings.rows.seed, set.rows);
     quality.emplace_back(set.name, set.quality);
@@ -134,10 +142,10 @@ int run(const InspectSettings& settings, Console& console) {
   Json output = output_json(sets, paths);
   for (const QualitySection& section : quality_sections(quality))
     console.print(fmt::format("{}\n{}\n{}\n", section.title, section.table.plain(), section.legend));
-  if (before) {
-    output["churn"] = churn_json(*before, sets[0].sids);
+  if (!churn.is_null()) {
+    output["churn"] = churn;
     console.print(fmt::format("Churn against {}\n{}\nafter matching: codes renamed one to one for the most agreement.",
-                              settings.against, churn_table(output["churn"]).plain()));
+                              settings.against, churn_table(churn).plain()));
   }
   if (settings.top > 0 && info.has_tags()) print_readings(sets, info, settings.top, console);
   if (!settings.out.empty()) write_json(settings.out, output);
