@@ -134,13 +134,17 @@ class BalancedKMeans {
     Settled best;
     for (std::size_t round = 0; round < rounds && best.excess > 0; ++round) {
       if (round > 0) gather();
+      const std::vector<double> before = prices_;
       const std::size_t stuck = solve(capacities);
       lloyd_.set_prices(prices_);
       const Lloyd::Pass pass = lloyd_.assign();
       const std::size_t excess = excess_of(lloyd_.labels());
       if (excess < best.excess) best = {current_fit(), pass.objective, excess};
-      if (stuck > 0) lists_.lengthen();
-      if (excess == 0 || stuck > 0 || take_room(capacities)) continue;
+      // Prices that short lists have forced up would send whole regions astray once more codes are in sight.
+      const bool astray = stuck > 0 || excess * kRowsPerUpset > labels_.size();
+      const bool again = astray && lists_.lengthen();
+      if (again) prices_ = before;
+      if (excess == 0 || stuck > 0 || again || take_room(capacities)) continue;
       // No room to give: other centroids have other ties.
       move_centroids();
       capacities.assign(options_.codes, capacity_);

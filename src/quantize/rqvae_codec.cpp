@@ -143,7 +143,7 @@ std::unique_ptr<const Codec> RqVaeCodec::load(const QuantizerOptions& options, s
   widths.push_back(options.rqvae.latent_width);
   const float unit = *reader.read("unit", 1, 1).data();
   if (!(unit > 0.0f))
-    throw DataError(fmt::format("tensor unit: expected a positive number, found {}; the file is damaged", unit));
+    throw InvalidArgument(fmt::format("tensor unit: expected a positive number, found {}; the file is damaged", unit));
   std::vector<DenseWeights> encoder = read_layers("encoder", widths, reader);
   std::reverse(widths.begin(), widths.end());
   std::vector<DenseWeights> decoder = read_layers("decoder", widths, reader);
