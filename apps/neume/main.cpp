@@ -44,7 +44,9 @@ class VerbOf : public Verb {
  public:
   CLI::App* add_to(CLI::App& program) override {
     CLI::App* app = program.add_subcommand(std::string(Settings::kName), std::string(Settings::kHelp));
-    app->footer(fmt::format("Example:\n  {}", Settings::kExample));
+    std::string footer = fmt::format("Example:\n  {}", Settings::kExample);
+    if constexpr (requires { Settings::kNotes; }) footer += fmt::format("\n\n{}", Settings::kNotes);
+    app->footer(footer);
     std::string_view positional;
     if constexpr (requires { Settings::kPositional; }) positional = Settings::kPositional;
     FlagAdder adder(*app, positional);

@@ -153,6 +153,20 @@ struct InspectSettings {
       "neume inspect --sids rq=runs/rq/sids.parquet --sids psrq=runs/psrq/sids.parquet --codebooks rq=runs/rq "
       "--codebooks psrq=runs/psrq --modality text=items.parquet:text --labels items.parquet:genre --tags "
       "items.parquet:tags --names items.parquet:title --report report.html";
+  static constexpr std::string_view kNotes =
+      "Figures (docs/formats/quality.md has the formulas; n items, c a layer's code, prefix the codes before it):\n"
+      "  collision_rate     1 - distinct IDs / n\n"
+      "  shared_id_rate     items that share their ID with another / n (the other definition of a collision)\n"
+      "  coverage           codes in use / codes;   perplexity  e^entropy: equally used codes of this entropy\n"
+      "  gini               0 where all codes are used alike, near 1 where one holds nearly all items\n"
+      "  H(c|prefix)        nats that a code adds to the codes before it; near 0, the layer repeats them\n"
+      "  I(c;label|prefix)  nats that it adds about the label; (0): labels shuffled within each prefix\n"
+      "  NMI, AMI, purity   agreement of codes, or prefixes, with labels; (0): labels shuffled; AMI is free of chance\n"
+      "  variance explained 1 - squared error / variance, all layers so far;   cosine  of row and approximation\n"
+      "  same code, prefix  share of an item's nearest neighbours in the embedding space that have it; (chance)\n"
+      "  cohesion           mean cosine of items with the same prefix; (permuted): items shuffled over the groups\n"
+      "  copy of 1          control: a family whose every layer repeats layer 1\n"
+      "  churn              items whose codes differ from --against, as they are and after renaming codes one to one";
 
   std::vector<std::string> sids;
   std::vector<std::string> codebooks;
