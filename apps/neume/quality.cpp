@@ -204,6 +204,68 @@ constexpr const char* kNeighbourLegend =
     "random "
     "items. cohesion: mean cosine to the other items of the prefix; (permuted): with items shuffled over the groups.";
 
+/// A table of the judgement before its figures are there.
+struct SectionPlan {
+  const char* title;
+  const char* legend;
+  bool of_layers;
+  std::vector<Column> columns;
+};
+
+const std::vector<SectionPlan> kSections{
+    {"Semantic IDs",
+     kIdLegend,
+     false,
+     {{"items", {"items"}, -1},
+      {"without", {"items_without_code"}, -1},
+      {"distinct IDs", {"unique_sid"}, -1},
+      {"collision_rate", {"collision_rate"}},
+      {"shared_id_rate", {"shared_id_rate"}},
+      {"mean group", {"mean_group"}, 2},
+      {"largest", {"max_collision"}, -1},
+      {"entropy", {"entropy"}, 2},
+      {"of possible", {"entropy_ratio"}}}},
+    {"Use of codes",
+     kUseLegend,
+     true,
+     {{"codes", {"codebook_size"}, -1},
+      {"used", {"codes_used"}, -1},
+      {"coverage", {"coverage"}},
+      {"entropy", {"entropy"}, 2},
+      {"perplexity", {"perplexity"}, 1},
+      {"gini", {"gini"}},
+      {"H(c|prefix)", {"conditional_entropy"}}}},
+    {"Reconstruction",
+     kReconstructionLegend,
+     true,
+     {{"variance explained", {"variance_explained"}}, {"mse", {"mse"}, 4}, {"cosine", {"mean_cosine"}}}},
+    {"Labels",
+     kLabelLegend,
+     true,
+     {{"code NMI", {"code_agreement", "nmi"}},
+      {"(0)", {"code_agreement_null", "nmi"}},
+      {"AMI", {"code_agreement", "ami"}},
+      {"(0)", {"code_agreement_null", "ami"}},
+      {"purity", {"code_agreement", "purity"}},
+      {"(0)", {"code_agreement_null", "purity"}},
+      {"prefix NMI", {"prefix_agreement", "nmi"}},
+      {"(0)", {"prefix_agreement_null", "nmi"}},
+      {"AMI", {"prefix_agreement", "ami"}},
+      {"(0)", {"prefix_agreement_null", "ami"}},
+      {"purity", {"prefix_agreement", "purity"}},
+      {"(0)", {"prefix_agreement_null", "purity"}},
+      {"I(c;label|prefix)", {"conditional_information"}},
+      {"(0)", {"conditional_information_null"}}}},
+    {"Neighbours",
+     kNeighbourLegend,
+     true,
+     {{"same code", {"neighbours_same_code"}},
+      {"(chance)", {"neighbours_same_code_by_chance"}},
+      {"same prefix", {"neighbours_same_prefix"}},
+      {"(chance)", {"neighbours_same_prefix_by_chance"}},
+      {"cohesion", {"cohesion", "within"}},
+      {"(permuted)", {"cohesion", "permuted"}}}}};
+
 }  // namespace
 
 Json quality_json(const SemanticIds& sids, std::span<const std::uint32_t> labels, std::uint64_t seed,
@@ -252,66 +314,8 @@ std::string quality_legend(bool has_labels) {
 }
 
 std::vector<QualitySection> quality_sections(const NamedQuality& quality) {
-  struct Plan {
-    const char* title;
-    const char* legend;
-    bool of_layers;
-    std::vector<Column> columns;
-  };
-  const std::vector<Plan> plans{
-      {"Semantic IDs",
-       kIdLegend,
-       false,
-       {{"items", {"items"}, -1},
-        {"without", {"items_without_code"}, -1},
-        {"distinct IDs", {"unique_sid"}, -1},
-        {"collision_rate", {"collision_rate"}},
-        {"shared_id_rate", {"shared_id_rate"}},
-        {"mean group", {"mean_group"}, 2},
-        {"largest", {"max_collision"}, -1},
-        {"entropy", {"entropy"}, 2},
-        {"of possible", {"entropy_ratio"}}}},
-      {"Use of codes",
-       kUseLegend,
-       true,
-       {{"codes", {"codebook_size"}, -1},
-        {"used", {"codes_used"}, -1},
-        {"coverage", {"coverage"}},
-        {"entropy", {"entropy"}, 2},
-        {"perplexity", {"perplexity"}, 1},
-        {"gini", {"gini"}},
-        {"H(c|prefix)", {"conditional_entropy"}}}},
-      {"Reconstruction",
-       kReconstructionLegend,
-       true,
-       {{"variance explained", {"variance_explained"}}, {"mse", {"mse"}, 4}, {"cosine", {"mean_cosine"}}}},
-      {"Labels",
-       kLabelLegend,
-       true,
-       {{"code NMI", {"code_agreement", "nmi"}},
-        {"(0)", {"code_agreement_null", "nmi"}},
-        {"AMI", {"code_agreement", "ami"}},
-        {"(0)", {"code_agreement_null", "ami"}},
-        {"purity", {"code_agreement", "purity"}},
-        {"(0)", {"code_agreement_null", "purity"}},
-        {"prefix NMI", {"prefix_agreement", "nmi"}},
-        {"(0)", {"prefix_agreement_null", "nmi"}},
-        {"AMI", {"prefix_agreement", "ami"}},
-        {"purity", {"prefix_agreement", "purity"}},
-        {"(0)", {"prefix_agreement_null", "purity"}},
-        {"I(c;label|prefix)", {"conditional_information"}},
-        {"(0)", {"conditional_information_null"}}}},
-      {"Neighbours",
-       kNeighbourLegend,
-       true,
-       {{"same code", {"neighbours_same_code"}},
-        {"(chance)", {"neighbours_same_code_by_chance"}},
-        {"same prefix", {"neighbours_same_prefix"}},
-        {"(chance)", {"neighbours_same_prefix_by_chance"}},
-        {"cohesion", {"cohesion", "within"}},
-        {"(permuted)", {"cohesion", "permuted"}}}}};
   std::vector<QualitySection> sections;
-  for (const Plan& plan : plans) {
+  for (const SectionPlan& plan : kSections) {
     const std::vector<Column> columns = filled(plan.columns, quality, plan.of_layers);
     if (columns.empty()) continue;
     sections.push_back(

@@ -17,6 +17,11 @@ namespace {
 
 constexpr std::size_t kMapIterations = 500;
 
+std::string method_name(const QuantizerOptions& options) {
+  return fmt::format("{}{}", options.balanced ? "balanced " : "",
+                     kQuantizerMethodNames[static_cast<std::size_t>(options.method)]);
+}
+
 std::vector<std::vector<std::size_t>> usage_of(const CodeFamily& family) {
   std::vector<std::vector<std::size_t>> usage;
   for (std::size_t l = 0; l < family.num_layers(); ++l) {
@@ -36,8 +41,7 @@ Json quantizer_json(const JudgedQuantizer& quantizer, const ItemInfo& info, std:
   Json json{{"name", quantizer.name}, {"families", Json::array()}};
   if (!quantizer.codebooks.empty()) {
     const QuantizerOptions& options = quantizer.codebooks.front().quantizer.options();
-    json["method"] = std::string(options.balanced ? "balanced " : "") +
-                     std::string(kQuantizerMethodNames[static_cast<std::size_t>(options.method)]);
+    json["method"] = method_name(options);
     if (options.method == QuantizerMethod::psrq) json["prefix_weight"] = options.prefix_weight;
   }
   for (std::size_t f = 0; f < quantizer.sids.families.size(); ++f) {
@@ -139,13 +143,15 @@ std::vector<Json> sweep_points(const QuantizerOptions& options, const Json& qual
   for (const Json& family : quality.at("families")) {
     const Json& layers = family.at("layers");
     Json point{{"family", family.at("family")},
-               {"method", std::string(options.balanced ? "balanced " : "") +
-                              std::string(kQuantizerMethodNames[static_cast<std::size_t>(options.method)])},
+               {"method", method_name(options)},
                {"layers", layers.size()},
                {"codes", options.codes.size() == 1 ? Json(options.codes[0]) : Json(options.codes)},
                {"unique_sid_rate", family.at("no_collision_rate")}};
-    if ((options.method == QuantizerMethod::rq && !options.balanced) || options.method == QuantizerMethod::psrq)
-      point["prefix_weight"] = options.effective_prefix_weight();
+    if (family.contains("prefix_weight")) {
+      point["prefix_weight"] = family.at("prefix_weight");
+    } else if (options.method == QuantizerMethod::rq && !options.balanced) {
+      point["prefix_weight"] = 0.0;
+    }
     if (layers.back().contains("variance_explained")) point["variance_explained"] = layers.back()["variance_explained"];
     const auto add_mean = [&](const char* key) {
       if (layers.size() < 2 || !layers[1].contains(key)) return;

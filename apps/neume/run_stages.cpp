@@ -124,6 +124,7 @@ class Run {
     data::write_semantic_ids(sids_file(quantizer.name), fitted.sids);
     stage.finish();
     say(title, seconds_since(start));
+    if (const std::string choice = prefix_weight_text(fitted); !choice.empty()) console_.note(choice);
   }
 
   /// Says which of the quantizers it is that cannot be fitted.
@@ -183,6 +184,11 @@ class Run {
       const auto start = Clock::now();
       const JudgedQuantizer judged = read(quantizer);
       Json quality = quality_json(judged.sids, item_info().labels.of_item, plan_.run.seed, judged.rows);
+      // Where the weight was chosen, every family has its own.
+      for (std::size_t f = 0; f < judged.codebooks.size(); ++f)
+        if (const QuantizerOptions& options = judged.codebooks[f].quantizer.options();
+            options.method == QuantizerMethod::psrq)
+          quality["families"][f]["prefix_weight"] = options.prefix_weight;
       say(fmt::format("quality of {}", quantizer.name), seconds_since(start));
       return quality;
     });
