@@ -116,8 +116,8 @@ struct LayerReport {
   std::vector<double> objective;  ///< mean squared distance to the nearest centroid (2d-wide for psrq, of the
                                   ///< sub-vector for pq and opq, in the latent space for rqvae) at each assignment; the
                                   ///< last one belongs to the codes that fit returns
-  std::size_t reseeded = 0;  ///< clusters that ran empty and were moved
-  double seconds = 0.0;      ///< wall time of the layer: seeding, iterations, final assignment
+  std::size_t reseeded = 0;       ///< clusters that ran empty and were moved
+  double seconds = 0.0;           ///< wall time of the layer: seeding, iterations, final assignment
 };
 
 /// Shape and scaling of the vectors that a quantizer accepts: columns in blocks, one a modality.
