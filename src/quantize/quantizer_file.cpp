@@ -217,6 +217,7 @@ std::unique_ptr<const quantize::Codec> load_codec(const Description& description
 std::vector<std::span<const float>> values_of(const std::vector<quantize::NamedMatrix>& tensors,
                                               std::span<const float> mean, std::span<const float> scale) {
   std::vector<std::span<const float>> values;
+  values.reserve(tensors.size() + 2);
   for (const quantize::NamedMatrix& tensor : tensors) values.push_back(tensor.values.flat());
   values.insert(values.end(), {mean, scale});
   return values;
@@ -228,6 +229,7 @@ void Quantizer::save(const Path& path) const {
   const std::string description = describe(*this).dump();
   const std::vector<quantize::NamedMatrix> named = codec_->tensors();
   std::vector<data::TensorView> tensors;
+  tensors.reserve(named.size() + 2);
   for (const auto& [name, values] : named)
     tensors.push_back(data::tensor_of(name, {values.rows(), values.cols()}, values.flat()));
   tensors.push_back(data::tensor_of("mean", {width()}, mean()));
