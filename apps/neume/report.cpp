@@ -149,8 +149,9 @@ std::vector<Json> sweep_points(const QuantizerOptions& options, const Json& qual
                {"unique_sid_rate", family.at("no_collision_rate")}};
     if (family.contains("prefix_weight")) {
       point["prefix_weight"] = family.at("prefix_weight");
-    } else if (options.method == QuantizerMethod::rq && !options.balanced) {
-      point["prefix_weight"] = 0.0;
+    } else if (options.method == QuantizerMethod::psrq ||
+               (options.method == QuantizerMethod::rq && !options.balanced)) {
+      point["prefix_weight"] = options.effective_prefix_weight();
     }
     if (layers.back().contains("variance_explained")) point["variance_explained"] = layers.back()["variance_explained"];
     const auto add_mean = [&](const char* key) {
