@@ -35,6 +35,7 @@ struct NamedPath {
 
 std::vector<NamedPath> parse_all(const std::vector<std::string>& texts) {
   std::vector<NamedPath> paths;
+  paths.reserve(texts.size());
   for (const std::string& text : texts) paths.push_back(NamedPath::parse(text));
   return paths;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include <neume/error.hpp>
 
@@ -61,11 +62,8 @@ std::string resolve(const data::Catalogue& catalogue, const std::vector<Codebook
   for (std::size_t f = 0; f < sids.families.size() && rule != quantize::CollisionRule::none; ++f) {
     CodeFamily& family = sids.families[f];
     const eval::SidQuality before = eval::judge(family);
-    text += fmt::format(
-        "{}{}: {} of {} items shared an ID; ", f == 0 ? "" : "\n", family.name,
-        before.items -
-            static_cast<std::size_t>(before.uniquely_identified_item_rate * static_cast<double>(before.items) + 0.5),
-        before.items);
+    text += fmt::format("{}{}: {} of {} items shared an ID; ", f == 0 ? "" : "\n", family.name,
+                        std::lround(before.shared_id_rate * static_cast<double>(before.items)), before.items);
     if (rule == quantize::CollisionRule::suffix) {
       family = quantize::with_suffix(family);
       text += fmt::format("a code from 0 to {} was added, which stands for nothing", family.codebook_sizes.back() - 1);

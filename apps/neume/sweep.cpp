@@ -132,6 +132,7 @@ std::vector<Json> sweep_of(const RunPlan& plan, const RunResults& results) {
 TextTable sweep_table(const std::vector<Json>& points) {
   const std::vector<SweepColumn> columns = filled(points);
   std::vector<std::string> header;
+  header.reserve(columns.size());
   for (const SweepColumn& column : columns) header.emplace_back(column.head);
   TextTable table(std::move(header), 2);
   for (const Json& point : points) {
