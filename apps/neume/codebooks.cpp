@@ -29,16 +29,6 @@ Scaling scaling_of(ScaleChoice choice, const quantize::FamilyPlan& plan) {
   return quantize::default_scaling(plan);
 }
 
-std::vector<double> variance_explained(const data::Catalogue& catalogue, const Quantizer& quantizer,
-                                       const CodeFamily& family) {
-  const std::vector<std::string>& modalities = quantizer.shape().block_names;
-  const std::vector<std::uint32_t> items = catalogue.items_with(modalities);
-  std::vector<Code> codes;
-  codes.reserve(items.size() * family.num_layers());
-  for (const std::uint32_t item : items) codes.insert(codes.end(), family.of(item).begin(), family.of(item).end());
-  return quantizer.reconstruction(catalogue.gather(modalities, items).view(), codes).variance_explained;
-}
-
 }  // namespace
 
 FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console) {
@@ -63,8 +53,9 @@ TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalo
   TextTable table({"family", "layer", "k", "iterations", "objective", "variance explained", "codes used", "seconds"});
   for (std::size_t f = 0; f < fitted.codebooks.size(); ++f) {
     const auto& [name, quantizer] = fitted.codebooks[f];
-    const std::vector<double> variance = variance_explained(catalogue, quantizer, fitted.sids.families[f]);
-    const eval::SidQuality quality = eval::judge(fitted.sids.families[f]);
+    const CodeFamily& family = fitted.sids.families[f];
+    const std::vector<double> variance = quantize::reconstruct_family(catalogue, quantizer, family).variance_explained;
+    const eval::SidQuality quality = eval::judge(family);
     for (std::size_t l = 0; l < quantizer.num_layers(); ++l) {
       const LayerReport& report = quantizer.reports()[l];
       table.add({name, fmt::to_string(l + 1), fmt::to_string(quality.layers[l].codebook_size),

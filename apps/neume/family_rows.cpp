@@ -27,25 +27,14 @@ const Quantizer& quantizer_of(const std::vector<Codebook>& codebooks, const Code
   return found->quantizer;
 }
 
-Reconstruction reconstruct(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
-                           std::span<const std::uint32_t> items) {
-  std::vector<Code> codes;
-  for (const std::uint32_t item : items) {
-    const auto id = family.of(item).first(quantizer.num_layers());
-    codes.insert(codes.end(), id.begin(), id.end());
-  }
-  return quantizer.reconstruction(catalogue.gather(quantizer.shape().block_names, items).view(), codes);
-}
-
 FamilyRows read_rows(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
                      const RowOptions& options) {
-  quantize::check_modalities(catalogue, quantizer);
   FamilyRows result;
+  result.reconstruction = quantize::reconstruct_family(catalogue, quantizer, family);
   std::vector<std::uint32_t> coded;
   for (std::uint32_t item = 0; item < family.num_items(); ++item)
     if (family.has(item)) coded.push_back(item);
   result.available = coded.size();
-  result.reconstruction = reconstruct(catalogue, quantizer, family, coded);
   for (const std::uint32_t place : base::draw_sample(coded.size(), options.sample, options.seed))
     result.items.push_back(coded[place]);
   const Matrix raw = catalogue.gather(quantizer.shape().block_names, result.items);

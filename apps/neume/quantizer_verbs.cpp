@@ -48,13 +48,6 @@ std::string mismatch_text(const data::Catalogue& catalogue, const Quantizer& qua
   return text;
 }
 
-double mean_squared_error(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family) {
-  const std::vector<std::uint32_t> items = catalogue.items_with(quantizer.shape().block_names);
-  std::vector<Code> codes;
-  for (const std::uint32_t item : items) codes.insert(codes.end(), family.of(item).begin(), family.of(item).end());
-  return quantizer.reconstruction(catalogue.gather(quantizer.shape().block_names, items).view(), codes).mse.back();
-}
-
 /// Makes the IDs of every family unique where `rule` says so, and tells what it did and what it cost.
 std::string resolve(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,
                     quantize::CollisionRule rule, SemanticIds& sids) {
@@ -70,11 +63,12 @@ std::string resolve(const data::Catalogue& catalogue, const std::vector<Codebook
       continue;
     }
     const Quantizer& quantizer = codebooks[f].quantizer;
-    const double error = mean_squared_error(catalogue, quantizer, family);
+    const double error = quantize::reconstruct_family(catalogue, quantizer, family).mse.back();
     quantize::Reassignment moved = quantize::reassign(catalogue, quantizer, family);
     family = std::move(moved.family);
     text += fmt::format("{} moved, {} of them in the last code only; mean squared error {:.6g} before, {:.6g} after",
-                        moved.moved, moved.moved_in_layer, error, mean_squared_error(catalogue, quantizer, family));
+                        moved.moved, moved.moved_in_layer, error,
+                        quantize::reconstruct_family(catalogue, quantizer, family).mse.back());
   }
   return text;
 }

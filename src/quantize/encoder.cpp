@@ -188,6 +188,21 @@ CodeFamily encode_family(const data::Catalogue& catalogue, const Quantizer& quan
   return family;
 }
 
+Reconstruction reconstruct_family(const data::Catalogue& catalogue, const Quantizer& quantizer,
+                                  const CodeFamily& family) {
+  check_modalities(catalogue, quantizer);
+  const std::size_t num_layers = quantizer.num_layers();
+  std::vector<std::uint32_t> items;
+  std::vector<Code> codes;
+  for (std::uint32_t item = 0; item < family.num_items(); ++item) {
+    if (!family.has(item)) continue;
+    items.push_back(item);
+    codes.insert(codes.end(), family.of(item).begin(),
+                 family.of(item).begin() + static_cast<std::ptrdiff_t>(num_layers));
+  }
+  return quantizer.reconstruction(catalogue.gather(quantizer.shape().block_names, items).view(), codes);
+}
+
 VerifyReport verify_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& stored,
                            const VerifyOptions& options) {
   check_modalities(catalogue, quantizer);

@@ -47,6 +47,12 @@ void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantiz
 CodeFamily encode_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const std::string& name,
                          const EncodeOptions& options = {});
 
+/// What the codes of `family` keep of the items that have one. A family may have a layer more than the quantizer, the
+/// suffix of with_suffix, which stands for nothing. Gathers all of these items' rows at once. Throws InvalidArgument as
+/// check_modalities, and what Quantizer::reconstruction throws.
+Reconstruction reconstruct_family(const data::Catalogue& catalogue, const Quantizer& quantizer,
+                                  const CodeFamily& family);
+
 /// What verify_family tries. A batch below 128 rows costs as much as 128, so such batches cover an even spread of rows,
 /// as many as cost about one pass over all of them.
 struct VerifyOptions {
