@@ -8,6 +8,7 @@
 //       visit.choice("scale", scale, kScalingNames, "how modalities are scaled");
 //       visit.text("label", label, "SQL expression");
 //       visit.texts("families", families, "code families to use");
+//       visit.repeated("feature", features, "as texts, but values may hold commas: one flag a value");
 //       visit.flag("permute-items", permute_items, "the permutation control");
 //     }
 //

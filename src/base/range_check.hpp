@@ -44,6 +44,7 @@ class RangeCheck {
 
   void text(std::string_view, const std::string&, std::string_view) const {}
   void texts(std::string_view, const std::vector<std::string>&, std::string_view) const {}
+  void repeated(std::string_view, const std::vector<std::string>&, std::string_view) const {}
   void flag(std::string_view, bool, std::string_view) const {}
 };
 

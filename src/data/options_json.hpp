@@ -42,6 +42,9 @@ class OptionsToJson {
   void texts(std::string_view name, const std::vector<std::string>& values, std::string_view) const {
     out_[std::string(name)] = values;
   }
+  void repeated(std::string_view name, const std::vector<std::string>& values, std::string_view help) const {
+    texts(name, values, help);
+  }
   void flag(std::string_view name, bool value, std::string_view) const { out_[std::string(name)] = value; }
 
  private:
@@ -83,6 +86,9 @@ class OptionsFromJson {
   }
   void texts(std::string_view name, std::vector<std::string>& values, std::string_view) const {
     in_.at(std::string(name)).get_to(values);
+  }
+  void repeated(std::string_view name, std::vector<std::string>& values, std::string_view help) const {
+    texts(name, values, help);
   }
   void flag(std::string_view name, bool& value, std::string_view) const { in_.at(std::string(name)).get_to(value); }
 

@@ -10,24 +10,34 @@
 
 namespace neume::rank {
 
-/// Samples to score or to learn from: a target item and the listener's history, as item rows.
+/// Samples to score or to learn from: a user, a target item and the listener's history, as rows of the users and items,
+/// and the values of the declared features (data/features.hpp).
 struct Batch {
+  static constexpr std::uint32_t kNoUser = 0xFFFFFFFF;  ///< a user that training has not seen
+
   std::vector<std::uint32_t> targets;
   std::vector<float> labels;                   ///< 0 or 1, one a sample; may be empty when scoring
+  std::vector<std::uint32_t> users;            ///< one a sample, or kNoUser
   std::vector<std::uint32_t> history_offsets;  ///< size() + 1
   std::vector<std::uint32_t> history;
+  std::vector<std::uint32_t> categories;  ///< size() x number of categorical features: rows of their tables
+  std::vector<float> numbers;             ///< size() x number of numeric inputs
 
   std::size_t size() const { return targets.size(); }
   void clear() {
     targets.clear();
     labels.clear();
+    users.clear();
     history_offsets.assign(1, 0);
     history.clear();
+    categories.clear();
+    numbers.clear();
   }
-  /// Ends a sample whose history items were just appended.
-  void add(std::uint32_t target, float label) {
+  /// Ends a sample whose history items (and features, where there are any) were just appended.
+  void add(std::uint32_t target, float label, std::uint32_t user = kNoUser) {
     targets.push_back(target);
     labels.push_back(label);
+    users.push_back(user);
     history_offsets.push_back(static_cast<std::uint32_t>(history.size()));
   }
 };

@@ -68,11 +68,12 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {});
   bundle.histories_ = data::Histories(log, bundle.users_.size(), bundle.options_.seed);
   bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
-  bundle.model_ = std::make_unique<SequenceModel<float>>(model_spec(*bundle.codes_, bundle.options_), *bundle.codes_,
-                                                         bundle.options_.seed);
+  bundle.content_ = std::make_unique<Content>();
+  bundle.network_ =
+      make_network(bundle.options_, {*bundle.codes_, *bundle.content_, bundle.features_, bundle.users_.size()});
   const data::SafetensorsFile file(files.parameters());
-  read_parameters(file, bundle.model_->parameters(), ParameterCopies::Part::values, "");
-  bundle.model_->parameters_changed();
+  read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
+  bundle.network_->parameters_changed();
   bundle.item_counts_.resize(sids.items.size());
   file.read("item_interactions", std::span<std::uint32_t>(bundle.item_counts_));
   return bundle;
@@ -81,7 +82,7 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
 RankerMetrics RankerBundle::evaluate(const data::Interactions& log, std::size_t cold_threshold,
                                      const ProgressFn& progress) {
   const Samples samples(log, histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
-  RankerMetrics metrics = evaluate_samples(*model_, samples, {item_counts_, cold_threshold}, progress);
+  RankerMetrics metrics = evaluate_samples(*network_, samples, {item_counts_, cold_threshold}, progress);
   metrics.skipped_rows = log.num_skipped;
   return metrics;
 }
@@ -98,12 +99,12 @@ std::vector<float> RankerBundle::score_catalogue(std::uint32_t user) {
   Batch batch;
   for (std::size_t begin = 0; begin < items_.size(); begin += batch.size()) {
     batch.clear();
-    const std::size_t end = std::min(items_.size(), begin + model_->spec().max_batch);
+    const std::size_t end = std::min(items_.size(), begin + network_->max_batch());
     for (std::size_t item = begin; item < end; ++item) {
       batch.history.insert(batch.history.end(), seen.begin(), seen.end());
       batch.add(static_cast<std::uint32_t>(item), 0.0f);
     }
-    model_->score(batch, std::span(logits).subspan(begin, batch.size()));
+    network_->score(batch, std::span(logits).subspan(begin, batch.size()));
   }
   return logits;
 }

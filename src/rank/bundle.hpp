@@ -14,12 +14,14 @@
 #include <neume/ranker.hpp>
 #include <neume/semantic_ids.hpp>
 
+#include "data/features.hpp"
 #include "data/histories.hpp"
 #include "data/id_index.hpp"
 #include "data/interactions.hpp"
 #include "eval/ranking_metrics.hpp"
+#include "rank/content.hpp"
 #include "rank/item_codes.hpp"
-#include "rank/sequence_model.hpp"
+#include "rank/network.hpp"
 
 namespace neume::rank {
 
@@ -68,7 +70,9 @@ class RankerBundle {
   data::Histories histories_;
   std::vector<std::uint32_t> item_counts_;  // training interactions of an item
   std::unique_ptr<ItemCodes> codes_;
-  std::unique_ptr<SequenceModel<float>> model_;
+  std::unique_ptr<Content> content_;
+  data::FeatureLayout features_;
+  std::unique_ptr<Network<float>> network_;
 };
 
 }  // namespace neume::rank

@@ -17,21 +17,21 @@ struct Scored {
   std::vector<std::uint32_t> users;
 };
 
-Scored score_all(SequenceModel<float>& model, const Samples& samples, const ProgressFn& progress) {
+Scored score_all(Network<float>& network, const Samples& samples, const ProgressFn& progress) {
   Scored scored;
   const std::size_t total = samples.size();
   scored.logits.resize(total);
   Batch batch;
   for (std::size_t begin = 0; begin < total; begin += batch.size()) {
     batch.clear();
-    const std::size_t end = std::min(total, begin + model.spec().max_batch);
+    const std::size_t end = std::min(total, begin + network.max_batch());
     for (std::size_t i = begin; i < end; ++i) {
       samples.append(i, 0, batch);
       scored.labels.push_back(batch.labels.back() > 0.5f ? 1 : 0);
       scored.targets.push_back(batch.targets.back());
       scored.users.push_back(samples.user(i));
     }
-    model.score(batch, std::span(scored.logits).subspan(begin, batch.size()));
+    network.score(batch, std::span(scored.logits).subspan(begin, batch.size()));
     if (progress)
       progress({"evaluate", static_cast<std::int64_t>(end), static_cast<std::int64_t>(total), "samples", ""});
   }
@@ -46,9 +46,9 @@ std::vector<std::uint32_t> count_items(const data::Interactions& log, std::size_
   return counts;
 }
 
-RankerMetrics evaluate_samples(SequenceModel<float>& model, const Samples& samples, const ColdRule& cold,
+RankerMetrics evaluate_samples(Network<float>& network, const Samples& samples, const ColdRule& cold,
                                const ProgressFn& progress) {
-  const Scored scored = score_all(model, samples, progress);
+  const Scored scored = score_all(network, samples, progress);
   RankerMetrics metrics;
   metrics.samples = scored.labels.size();
   metrics.positives = static_cast<std::size_t>(std::ranges::count(scored.labels, std::uint8_t{1}));

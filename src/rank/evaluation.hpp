@@ -8,8 +8,8 @@
 #include <neume/progress.hpp>
 #include <neume/ranker.hpp>
 
+#include "rank/network.hpp"
 #include "rank/samples.hpp"
-#include "rank/sequence_model.hpp"
 
 namespace neume::rank {
 
@@ -23,7 +23,7 @@ struct ColdRule {
 std::vector<std::uint32_t> count_items(const data::Interactions& log, std::size_t num_items);
 
 /// Metrics over all samples, in their order.
-RankerMetrics evaluate_samples(SequenceModel<float>& model, const Samples& samples, const ColdRule& cold,
+RankerMetrics evaluate_samples(Network<float>& network, const Samples& samples, const ColdRule& cold,
                                const ProgressFn& progress = {});
 
 }  // namespace neume::rank

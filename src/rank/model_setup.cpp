@@ -5,6 +5,7 @@
 #include <neume/error.hpp>
 
 #include "base/random.hpp"
+#include "rank/sequence_model.hpp"
 
 namespace neume::rank {
 
@@ -28,7 +29,10 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
   return codes;
 }
 
-ModelSpec model_spec(const ItemCodes& codes, const RankerOptions& options) {
+namespace {
+
+/// MCCA, DIN and their variants on `codes`.
+ModelSpec sequence_spec(const RankerOptions& options, const ItemCodes& codes) {
   ModelSpec spec;
   if (options.model == RankerModel::mcca) {
     const auto joint = std::ranges::find(codes.families(), kJoint, &FamilyLayout::name);
@@ -42,6 +46,18 @@ ModelSpec model_spec(const ItemCodes& codes, const RankerOptions& options) {
   spec.max_batch = options.batch_size;
   spec.max_history = options.history;
   return spec;
+}
+
+}  // namespace
+
+std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const NetworkInputs& inputs) {
+  switch (options.model) {
+    case RankerModel::mcca:
+    case RankerModel::din:
+      return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs.codes), inputs.codes, options.seed);
+    default:
+      throw InvalidArgument("model: not there yet");
+  }
 }
 
 }  // namespace neume::rank

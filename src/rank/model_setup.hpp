@@ -4,8 +4,12 @@
 #include <neume/ranker.hpp>
 #include <neume/semantic_ids.hpp>
 
+#include <memory>
+
+#include "data/features.hpp"
+#include "rank/content.hpp"
 #include "rank/item_codes.hpp"
-#include "rank/sequence_model.hpp"
+#include "rank/network.hpp"
 
 namespace neume::rank {
 
@@ -13,7 +17,15 @@ namespace neume::rank {
 /// InvalidArgument for a family that is not there, or where mcca has no family "joint".
 ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options);
 
-/// The network of `options` on `codes`.
-ModelSpec model_spec(const ItemCodes& codes, const RankerOptions& options);
+/// What a network reads besides its batches. Codes and content must outlive the network; the layout is copied.
+struct NetworkInputs {
+  const ItemCodes& codes;
+  const Content& content;
+  const data::FeatureLayout& features;
+  std::size_t num_users = 0;  ///< of the training log
+};
+
+/// The network of `options`, untrained. Throws InvalidArgument where the inputs lack what it reads.
+std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const NetworkInputs& inputs);
 
 }  // namespace neume::rank

@@ -18,6 +18,7 @@
 #include "nn/attention_unit.hpp"
 #include "nn/mlp.hpp"
 #include "rank/batch.hpp"
+#include "rank/network.hpp"
 
 namespace neume::rank {
 
@@ -43,28 +44,20 @@ std::vector<ModelSpec::Unit> din_units(const ItemCodes& codes);
 /// Scores and trains. T = float in use; T = double for gradient checks. One batch at a time; parallel inside, with the
 /// same bytes for any number of threads.
 template <class T>
-class SequenceModel {
+class SequenceModel final : public Network<T> {
  public:
   /// `codes` must outlive the model.
   SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed);
-  ~SequenceModel();
+  ~SequenceModel() override;
 
   const ModelSpec& spec() const { return spec_; }
 
-  /// Logits of a batch of at most max_batch samples.
-  void score(const Batch& batch, std::span<T> logits);
-
-  /// One Adam step on the mean loss of a batch; returns the sum of the samples' losses before the step.
-  double train(const Batch& batch, const kernels::AdamStep<T>& step);
-
-  /// Forward and backward without a step: gradients stay in parameters() and item_gradient().
-  double compute_gradients(const Batch& batch);
-
-  /// Every parameter; the item table has no gradient view.
-  std::vector<nn::ParameterView<T>> parameters();
-
-  /// To be called after parameters were written from outside.
-  void parameters_changed() { tables_projected_ = false; }
+  std::size_t max_batch() const override { return spec_.max_batch; }
+  void score(const Batch& batch, std::span<T> logits) override;
+  double train(const Batch& batch, const kernels::AdamStep<T>& step) override;
+  double compute_gradients(const Batch& batch) override;
+  std::vector<nn::ParameterView<T>> parameters() override;
+  void parameters_changed() override { tables_projected_ = false; }
 
   /// The items of the last batch, and d loss / d embedding of the i-th of them (width values).
   const std::vector<std::uint32_t>& batch_items() const { return slots_.items(); }

@@ -21,7 +21,6 @@
 #include "rank/model_file.hpp"
 #include "rank/model_setup.hpp"
 #include "rank/samples.hpp"
-#include "rank/sequence_model.hpp"
 
 namespace neume::rank {
 
@@ -60,7 +59,7 @@ class Training {
         files_(std::move(folder)),
         histories_(training.train, training.users.size(), options.seed),
         codes_(select_codes(training.sids, options)),
-        model_(model_spec(codes_, options), codes_, options.seed),
+        network_(make_network(options, {codes_, training.content, features_, training.users.size()})),
         samples_(training.train, histories_, sampling(true)),
         item_counts_(count_items(training.train, training.sids.items.size())),
         fingerprint_(training_fingerprint(training, options)) {}
@@ -111,7 +110,7 @@ class Training {
       batch.clear();
       const std::size_t end = std::min(order.size(), at_.next_sample + options_.batch_size);
       for (std::size_t i = at_.next_sample; i < end; ++i) samples_.append(order[i], at_.epoch, batch);
-      at_.loss_sum += model_.train(batch, nn::adam_step<float>(adam, ++at_.step));
+      at_.loss_sum += network_->train(batch, nn::adam_step<float>(adam, ++at_.step));
       at_.next_sample = end;
       at_.epoch_seconds = seconds_before + seconds_since(start);
       check_loss();
@@ -143,7 +142,7 @@ class Training {
     EpochReport epoch{at_.epoch, at_.loss_sum / static_cast<double>(samples_.size()), at_.epoch_seconds, {}};
     if (training_.validation) {
       const Samples validation(*training_.validation, histories_, sampling(false));
-      epoch.validation = evaluate_samples(model_, validation, {item_counts_, options_.cold_threshold});
+      epoch.validation = evaluate_samples(*network_, validation, {item_counts_, options_.cold_threshold});
       epoch.validation->skipped_rows = training_.validation->num_skipped;
     }
     result_.epochs.push_back(epoch);
@@ -170,17 +169,17 @@ class Training {
     at_.best_auc = *epoch.validation->auc;
     at_.best_epoch = epoch.epoch;
     best_ = ParameterCopies();
-    best_.add(model_.parameters(), Part::values, ".best");
+    best_.add(network_->parameters(), Part::values, ".best");
   }
 
   void keep_best() {
     result_.best_epoch = at_.best_epoch;
-    if (!best_.empty()) best_.restore(model_.parameters(), Part::values, ".best");
+    if (!best_.empty()) best_.restore(network_->parameters(), Part::values, ".best");
   }
 
   void save_checkpoint() {
     ParameterCopies copies;
-    const auto parameters = model_.parameters();
+    const auto parameters = network_->parameters();
     copies.add(parameters, Part::values, "");
     copies.add(parameters, Part::first_moments, ".first_moment");
     copies.add(parameters, Part::second_moments, ".second_moment");
@@ -201,7 +200,7 @@ class Training {
       if (state.at("fingerprint") != fingerprint_) {
         throw DataError("it was made with other options or other data; remove it or choose another output folder");
       }
-      const auto parameters = model_.parameters();
+      const auto parameters = network_->parameters();
       read_parameters(file, parameters, Part::values, "");
       read_parameters(file, parameters, Part::first_moments, ".first_moment");
       read_parameters(file, parameters, Part::second_moments, ".second_moment");
@@ -221,14 +220,14 @@ class Training {
       throw DataError(fmt::format("{}: not a checkpoint of this version ({}); remove it to start over",
                                   files_.checkpoint().string(), error.what()));
     }
-    model_.parameters_changed();
+    network_->parameters_changed();
     if (events_.resumed) events_.resumed(at_.step, at_.epoch);
     return true;
   }
 
   void write_bundle() {
     ParameterCopies copies;
-    copies.add(model_.parameters(), Part::values, "");
+    copies.add(network_->parameters(), Part::values, "");
     auto tensors = copies.tensors();
     tensors.push_back(data::tensor_of("item_interactions", {item_counts_.size()}, item_counts_));
     data::write_safetensors(
@@ -255,7 +254,8 @@ class Training {
   BundleFiles files_;
   data::Histories histories_;
   ItemCodes codes_;
-  SequenceModel<float> model_;
+  data::FeatureLayout features_;
+  std::unique_ptr<Network<float>> network_;
   Samples samples_;
   std::vector<std::uint32_t> item_counts_;
   std::string fingerprint_;

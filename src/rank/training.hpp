@@ -14,6 +14,7 @@
 #include <neume/semantic_ids.hpp>
 
 #include "data/interactions.hpp"
+#include "rank/content.hpp"
 
 namespace neume::rank {
 
@@ -23,6 +24,7 @@ struct TrainingData {
   data::IdIndex users;
   data::Interactions train;
   std::optional<data::Interactions> validation;
+  Content content;  ///< for the models that read content vectors; empty for the others
 };
 
 struct TrainingEvents {

@@ -1,0 +1,41 @@
+#pragma once
+// What every ranking model implements: scores for a batch, one training step, its parameters by name. The training
+// loop, the ranker's folder, evaluation and export know no more than this.
+
+#include <span>
+#include <vector>
+
+#include "kernels/elementwise.hpp"
+#include "nn/parameter.hpp"
+#include "rank/batch.hpp"
+
+namespace neume::rank {
+
+/// T = float in use; T = double for gradient checks. One batch at a time; parallel inside, with the same bytes for any
+/// number of threads.
+template <class T>
+class Network {
+ public:
+  virtual ~Network() = default;
+
+  /// Samples that a batch may have.
+  virtual std::size_t max_batch() const = 0;
+
+  /// Logits of a batch of at most max_batch() samples.
+  virtual void score(const Batch& batch, std::span<T> logits) = 0;
+
+  /// One Adam step on the mean binary cross-entropy of a batch; returns the sum of the samples' losses before the step.
+  /// Tables of which a batch touches few rows (items, users) move in those rows alone (lazy Adam).
+  virtual double train(const Batch& batch, const kernels::AdamStep<T>& step) = 0;
+
+  /// Forward and backward without a step: gradients stay in parameters(). Returns the same sum.
+  virtual double compute_gradients(const Batch& batch) = 0;
+
+  /// Every parameter. A table with lazy Adam has no gradient view.
+  virtual std::vector<nn::ParameterView<T>> parameters() = 0;
+
+  /// To be called after parameters were written from outside.
+  virtual void parameters_changed() {}
+};
+
+}  // namespace neume::rank
