@@ -104,6 +104,13 @@ bool verify() {
   return true;
 }
 
+void print_phases(const rank::SequenceModel<float>::PhaseTimes& times) {
+  const double total = times.index + times.project + times.blocks + times.rows + times.finish;
+  const auto share = [&](double seconds) { return 100.0 * seconds / total; };
+  fmt::print("phases: index {:.1f}%  project {:.1f}%  blocks {:.1f}%  rows {:.1f}%  finish {:.1f}%\n",
+             share(times.index), share(times.project), share(times.blocks), share(times.rows), share(times.finish));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -125,7 +132,7 @@ int main(int argc, char** argv) {
     while (elapsed < settings.seconds) {
       const rank::Batch& batch = batches[step++ % batches.size()];
       if (learn) {
-        model.train(batch, nn::adam_step<float>({1e-4}, step));
+        model.train(batch, nn::adam_step<float>({1e-4}, step), [&] { return &batches[step % batches.size()]; });
       } else {
         model.score(batch, logits);
       }
@@ -143,6 +150,7 @@ int main(int argc, char** argv) {
     const double per_processor_second =
         settings.seconds * std::accumulate(rates.begin(), rates.end(), 0.0) / processor_seconds;
     std::ranges::sort(rates);
+    if (learn) print_phases(model.phase_times());
     fmt::print(
         "{:8} batch {:4}  attention {:3}  threads {}  median {:9.0f} samples/s  (min {:.0f}, max {:.0f}, {} windows)  "
         "{:.0f} a processor second\n",

@@ -6,6 +6,7 @@
 // result then depends on its row of A and its column of B alone (tests/kernels/matmul_test.cpp).
 
 #include <cstddef>
+#include <type_traits>
 
 namespace neume::kernels {
 
@@ -35,5 +36,25 @@ struct Product {
 /// C = op(A) op(B) + beta C with op(A) m x k and op(B) k x n. Throws InternalError where the library refuses.
 void matmul(const MatmulShape& shape, Factor<float> a, Factor<float> b, Product<float> c);
 void matmul(const MatmulShape& shape, Factor<double> a, Factor<double> b, Product<double> c);
+
+/// Whether this CPU (and NEUME_MAX_ISA) has products of bf16 pairs.
+bool has_bf16_products();
+
+/// The same with both factors rounded to bf16 (to nearest, ties to even) and sums in f32; beta is 0 or 1. Throws
+/// InternalError where has_bf16_products() is false.
+void matmul_bf16(const MatmulShape& shape, Factor<float> a, Factor<float> b, Product<float> c);
+
+/// How the products of a network are taken. bf16 is for T = float alone, and for products of at least 16 columns and
+/// terms: smaller ones stay in f32.
+enum class Arithmetic { f32, bf16 };
+
+template <class T>
+void matmul(const MatmulShape& shape, Factor<T> a, Factor<T> b, Product<T> c, Arithmetic arithmetic) {
+  if constexpr (std::is_same_v<T, float>) {
+    constexpr std::size_t kLeast = 16;
+    if (arithmetic == Arithmetic::bf16 && shape.n >= kLeast && shape.k >= kLeast) return matmul_bf16(shape, a, b, c);
+  }
+  matmul(shape, a, b, c);
+}
 
 }  // namespace neume::kernels

@@ -11,11 +11,11 @@ namespace neume::nn {
 
 using kernels::Block;
 using kernels::matmul;
-using kernels::Product;
 
 template <class T>
-DenseLayer<T>::DenseLayer(const std::string& name, std::size_t inputs, std::size_t outputs, base::Random& random)
-    : weights_(name + ".weight", outputs, inputs), bias_(name + ".bias", 1, outputs) {
+DenseLayer<T>::DenseLayer(const std::string& name, std::size_t inputs, std::size_t outputs, base::Random& random,
+                          kernels::Arithmetic arithmetic)
+    : weights_(name + ".weight", outputs, inputs), bias_(name + ".bias", 1, outputs), arithmetic_(arithmetic) {
   const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
   weights_.fill_uniform(bound, random);
   bias_.fill_uniform(bound, random);
@@ -23,8 +23,8 @@ DenseLayer<T>::DenseLayer(const std::string& name, std::size_t inputs, std::size
 
 template <class T>
 void DenseLayer<T>::forward(std::size_t rows, Strided<const T> x, Strided<T> y, Activation activation) const {
-  matmul({rows, outputs(), inputs()}, {x.data, x.stride}, {weights_.values(), inputs(), true},
-         Product<T>{y.data, y.stride});
+  matmul<T>({rows, outputs(), inputs()}, {x.data, x.stride}, {weights_.values(), inputs(), true}, {y.data, y.stride},
+            arithmetic_);
   const Block<T> block{y.data, rows, outputs(), y.stride};
   if (activation == Activation::relu) {
     kernels::add_bias_relu(block, bias_.values());
@@ -35,8 +35,8 @@ void DenseLayer<T>::forward(std::size_t rows, Strided<const T> x, Strided<T> y, 
 
 template <class T>
 void DenseLayer<T>::backward_input(std::size_t rows, Strided<const T> dy, Strided<T> dx) const {
-  matmul({rows, inputs(), outputs()}, {dy.data, dy.stride}, {weights_.values(), inputs()},
-         Product<T>{dx.data, dx.stride});
+  matmul<T>({rows, inputs(), outputs()}, {dy.data, dy.stride}, {weights_.values(), inputs()}, {dx.data, dx.stride},
+            arithmetic_);
 }
 
 template <class T>
@@ -47,8 +47,8 @@ RowRange DenseLayer<T>::tile_rows(std::size_t tile) const {
 template <class T>
 void DenseLayer<T>::weight_gradients(std::size_t tile, std::size_t batch, Strided<const T> x, Strided<const T> dy) {
   const RowRange rows = tile_rows(tile);
-  matmul({rows.size(), inputs(), batch}, {dy.data + rows.begin, dy.stride, true}, {x.data, x.stride},
-         Product<T>{weights_.gradients() + rows.begin * inputs(), inputs()});
+  matmul<T>({rows.size(), inputs(), batch}, {dy.data + rows.begin, dy.stride, true}, {x.data, x.stride},
+            {weights_.gradients() + rows.begin * inputs(), inputs()}, arithmetic_);
   kernels::column_sums<T>({dy.data + rows.begin, batch, rows.size(), dy.stride}, bias_.gradients() + rows.begin);
 }
 
@@ -64,7 +64,7 @@ Mlp<T>::Mlp(const std::string& name, const MlpShape& shape, std::size_t max_batc
   std::size_t width = shape.inputs;
   for (std::size_t l = 0; l <= shape.hidden.size(); ++l) {
     const std::size_t outputs = l < shape.hidden.size() ? shape.hidden[l] : shape.outputs;
-    layers_.emplace_back(fmt::format("{}.{}", name, l), width, outputs, random);
+    layers_.emplace_back(fmt::format("{}.{}", name, l), width, outputs, random, shape.arithmetic);
     for (std::size_t tile = 0; tile < layers_.back().num_tiles(); ++tile) tiles_.push_back({l, tile});
     if (l < shape.hidden.size()) {
       outputs_.emplace_back(max_batch * outputs);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/matmul.hpp"
 #include "nn/parameter.hpp"
 
 namespace neume::nn {
@@ -24,7 +25,8 @@ template <class T>
 class DenseLayer {
  public:
   /// Weights and bias uniform in +-1/sqrt(inputs).
-  DenseLayer(const std::string& name, std::size_t inputs, std::size_t outputs, base::Random& random);
+  DenseLayer(const std::string& name, std::size_t inputs, std::size_t outputs, base::Random& random,
+             kernels::Arithmetic arithmetic = kernels::Arithmetic::f32);
 
   std::size_t inputs() const { return weights_.cols(); }
   std::size_t outputs() const { return weights_.rows(); }
@@ -52,6 +54,7 @@ class DenseLayer {
 
   Parameter<T> weights_;
   Parameter<T> bias_;
+  kernels::Arithmetic arithmetic_;
 };
 
 /// Widths of a perceptron, from its input to its output.
@@ -59,6 +62,7 @@ struct MlpShape {
   std::size_t inputs = 1;
   std::vector<std::size_t> hidden;
   std::size_t outputs = 1;
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::f32;
 };
 
 template <class T>

@@ -2,6 +2,7 @@
 // What every ranking model implements: scores for a batch, one training step, its parameters by name. The training
 // loop, the ranker's folder, evaluation and export know no more than this.
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -10,6 +11,10 @@
 #include "rank/batch.hpp"
 
 namespace neume::rank {
+
+/// Makes the batch that will be trained after the present one, while that one trains; called once, on any thread. The
+/// batch must stay as it is until it is trained. nullptr: there is none.
+using NextBatch = std::function<const Batch*()>;
 
 /// T = float in use; T = double for gradient checks. One batch at a time; parallel inside, with the same bytes for any
 /// number of threads.
@@ -26,7 +31,9 @@ class Network {
 
   /// One Adam step on the mean binary cross-entropy of a batch; returns the sum of the samples' losses before the step.
   /// Tables of which a batch touches few rows (items, users) move in those rows alone (lazy Adam).
-  virtual double train(const Batch& batch, const kernels::AdamStep<T>& step) = 0;
+  /// `next`, where given, is called during the step, and the next call must be train() with the batch that it made.
+  virtual double train(const Batch& batch, const kernels::AdamStep<T>& step, const NextBatch& next) = 0;
+  double train(const Batch& batch, const kernels::AdamStep<T>& step) { return train(batch, step, {}); }
 
   /// Forward and backward without a step: gradients stay in parameters(). Returns the same sum.
   virtual double compute_gradients(const Batch& batch) = 0;

@@ -1,5 +1,6 @@
-// A training step in five parallel phases:
-//   1. index    distinct items; look-ups of every unit and query, grouped by table row
+// A training step in parallel phases:
+//   1. index    distinct items; look-ups of every unit and query, grouped by table row. The index of the batch after
+//               this one is built during the phases below, so that this phase is skipped from the second step on
 //   2. project  W_e times every code table, and times the batch's distinct items, gathered from the item table
 //   3. blocks   forward and backward of a block of samples while it is in cache
 //   4. rows     gradients of table rows (a gather, one owner a row) and their Adam step; weight gradients of the MLP
@@ -10,7 +11,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
+#include <utility>
 
 #include <neume/error.hpp>
 
@@ -27,9 +30,20 @@ constexpr std::uint64_t kItemStreams = 1000;
 constexpr std::size_t kInitialChunk = 4096;  // item rows a stream
 
 constexpr std::size_t kRowChunk = 256;      // table rows a task, so that rows and gradients fit in L2
-constexpr std::size_t kIndexChunk = 1024;   // distinct items a task
 constexpr std::size_t kSampleBlock = 64;    // samples a task
 constexpr std::size_t kPrefetchAhead = 12;  // item rows: a random row of a large table is a miss in every cache
+
+/// Seconds since the last lap.
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
 
 nn::RowRange chunk_of(std::size_t chunk, std::size_t size, std::size_t total) {
   return {chunk * size, std::min((chunk + 1) * size, total)};
@@ -37,7 +51,7 @@ nn::RowRange chunk_of(std::size_t chunk, std::size_t size, std::size_t total) {
 
 }  // namespace
 
-/// An attention unit, its table (code families only; item rows are gathered per batch) and its look-ups.
+/// An attention unit and its table (code families only; item rows are gathered per batch).
 template <class T>
 struct SequenceModel<T>::Unit {
   Unit(const ModelSpec::Unit& unit_spec, std::size_t query_index, std::size_t column_index, std::size_t table_rows)
@@ -53,7 +67,6 @@ struct SequenceModel<T>::Unit {
   base::Buffer<T> gradients;
   base::Buffer<T> first_moments;  // rows x width
   base::Buffer<T> second_moments;
-  nn::Lookups history;
 };
 
 /// A target embedding that units are queried by and that the MLP sees.
@@ -62,7 +75,6 @@ struct SequenceModel<T>::Query {
   Source source;
   std::size_t column;  // first column in the MLP's input
   std::size_t unit;    // the unit whose table holds its rows
-  nn::Lookups targets;
 };
 
 std::vector<ModelSpec::Unit> mcca_units(const ItemCodes& codes, std::size_t joint) {
@@ -81,11 +93,12 @@ std::vector<ModelSpec::Unit> din_units(const ItemCodes& codes) {
 
 template <class T>
 SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed)
-    : spec_(spec), codes_(codes), wide_(spec.width + spec.attention_hidden) {
-  for (const auto& unit : spec_.units) {
-    const bool known = std::ranges::any_of(queries_, [&](const auto& q) { return q->source == unit.query; });
-    if (!known) queries_.push_back(std::make_unique<Query>(Query{unit.query, 0, 0, {}}));
-  }
+    : spec_(spec),
+      codes_(codes),
+      wide_(spec.width + spec.attention_hidden),
+      index_(codes, sources_of(spec)),
+      next_index_(codes, sources_of(spec)) {
+  for (const Source& source : sources_of(spec).targets) queries_.push_back(std::make_unique<Query>(Query{source, 0, 0}));
   for (std::size_t u = 0; u < spec_.units.size(); ++u) {
     add_unit(spec_.units[u], base::derive_seed(seed, kUnitStreams + u));
   }
@@ -94,6 +107,16 @@ SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, s
   allocate_batch_memory();
   base::Random random(base::derive_seed(seed, kMlpStream));
   mlp_ = std::make_unique<nn::Mlp<T>>("mlp", nn::MlpShape{input_width_, spec_.mlp, 1}, spec_.max_batch, random);
+}
+
+template <class T>
+BatchIndex::Sources SequenceModel<T>::sources_of(const ModelSpec& spec) {
+  BatchIndex::Sources sources;
+  for (const auto& unit : spec.units) {
+    sources.histories.push_back(unit.source);
+    if (std::ranges::count(sources.targets, unit.query) == 0) sources.targets.push_back(unit.query);
+  }
+  return sources;
 }
 
 template <class T>
@@ -181,7 +204,7 @@ T* SequenceModel<T>::table_gradients(Unit& unit) {
 
 template <class T>
 std::size_t SequenceModel<T>::num_row_chunks(const Unit& unit) const {
-  const std::size_t rows = unit.spec.source.is_items() ? slots_.items().size() : unit.num_table_rows;
+  const std::size_t rows = unit.spec.source.is_items() ? index_.slots().items().size() : unit.num_table_rows;
   return base::num_chunks(rows, kRowChunk);
 }
 
@@ -203,24 +226,27 @@ void SequenceModel<T>::build_index(const Batch& batch) {
                                     batch.size(), batch.history.size(), spec_.max_batch, spec_.max_history));
   }
   batch_size_ = batch.size();
-  slots_.build(batch, codes_);
-  base::parallel_for(base::num_chunks(slots_.items().size(), kIndexChunk), [&](std::size_t chunk) {
-    const nn::RowRange slots = chunk_of(chunk, kIndexChunk, slots_.items().size());
-    slots_.fill_rows(codes_, slots.begin, slots.end);
-  });
-  for (auto& unit : units_) {
-    tasks_.push_back([&, u = unit.get()] { build_history_lookups(batch, slots_, codes_, u->spec.source, u->history); });
+  if (next_batch_ == &batch) {
+    std::swap(index_, next_index_);
+  } else {
+    index_.collect_items(batch);
+    base::parallel_for(index_.num_tasks(), [&](std::size_t task) { index_.run_task(task); });
   }
-  for (auto& query : queries_) {
-    tasks_.push_back([&, q = query.get()] { build_target_lookups(batch, slots_, codes_, q->source, q->targets); });
+  next_batch_ = nullptr;
+}
+
+template <class T>
+void SequenceModel<T>::add_next_index_tasks() {
+  if (next_batch_ == nullptr) return;
+  for (std::size_t task = 0; task < next_index_.num_tasks(); ++task) {
+    tasks_.push_back([this, task] { next_index_.run_task(task); });
   }
-  run_tasks();
 }
 
 template <class T>
 void SequenceModel<T>::gather_items(nn::RowRange slots) {
   const std::size_t width = spec_.width;
-  const auto& items = slots_.items();
+  const auto& items = index_.slots().items();
   for (std::size_t i = slots.begin; i < slots.end; ++i) {
     if (i + kPrefetchAhead < slots.end) {
       const T* ahead = items_.data() + items[i + kPrefetchAhead] * 3 * width;
@@ -231,12 +257,12 @@ void SequenceModel<T>::gather_items(nn::RowRange slots) {
 }
 
 template <class T>
-void SequenceModel<T>::project_tables() {
+void SequenceModel<T>::add_projections() {
   for (auto& owned : units_) {
     Unit* unit = owned.get();
     const bool items = unit->spec.source.is_items();
     if (!items && tables_projected_) continue;
-    const std::size_t rows = items ? slots_.items().size() : unit->num_table_rows;
+    const std::size_t rows = items ? index_.slots().items().size() : unit->num_table_rows;
     for (std::size_t chunk = 0; chunk < num_row_chunks(*unit); ++chunk) {
       tasks_.push_back([this, unit, items, range = chunk_of(chunk, kRowChunk, rows)] {
         if (items) gather_items(range);
@@ -244,29 +270,30 @@ void SequenceModel<T>::project_tables() {
       });
     }
   }
-  run_tasks();
   tables_projected_ = true;
 }
 
 template <class T>
 void SequenceModel<T>::forward_block(nn::RowRange samples) {
   const std::size_t width = spec_.width;
-  for (auto& query : queries_) {
-    Unit& unit = *units_[query->unit];
+  for (std::size_t q = 0; q < queries_.size(); ++q) {
+    const nn::Lookups& targets = index_.targets(q);
+    Unit& unit = *units_[queries_[q]->unit];
     for (std::size_t s = samples.begin; s < samples.end; ++s) {
-      T* embedding = inputs_.data() + s * input_width_ + query->column;
-      if (query->targets.has(s)) {
-        const std::uint32_t* rows = query->targets.rows.data() + query->targets.offsets[s] * query->targets.layers;
+      T* embedding = inputs_.data() + s * input_width_ + queries_[q]->column;
+      if (targets.has(s)) {
+        const std::uint32_t* rows = targets.rows.data() + targets.offsets[s] * targets.layers;
         kernels::sum_rows<T>(unit.attention->shape(), table_rows(unit), rows, embedding);
       } else {
         std::fill_n(embedding, width, T{0});
       }
     }
   }
-  for (auto& unit : units_) {
-    const nn::Strided<const T> targets{inputs_.data() + queries_[unit->query]->column, input_width_};
-    unit->attention->forward(unit->history, table_rows(*unit), samples, targets,
-                             {inputs_.data() + unit->column, input_width_});
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    Unit& unit = *units_[u];
+    const nn::Strided<const T> targets{inputs_.data() + queries_[unit.query]->column, input_width_};
+    unit.attention->forward(index_.history(u), table_rows(unit), samples, targets,
+                            {inputs_.data() + unit.column, input_width_});
   }
   mlp_->forward(samples, {inputs_.data(), input_width_}, {logits_.data(), 1});
 }
@@ -279,19 +306,21 @@ void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, c
     logit_gradients_[s] = nn::binary_cross_entropy_gradient(logits_[s], label, batch.size());
   }
   mlp_->backward(samples, {logit_gradients_.data(), 1}, {input_gradients_.data(), input_width_});
-  for (auto& unit : units_) {
-    unit->attention->backward({unit->history,
-                               table_rows(*unit),
-                               {input_gradients_.data() + unit->column, input_width_},
-                               {input_gradients_.data() + queries_[unit->query]->column, input_width_}},
-                              samples, block);
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    Unit& unit = *units_[u];
+    unit.attention->backward({index_.history(u),
+                              table_rows(unit),
+                              {input_gradients_.data() + unit.column, input_width_},
+                              {input_gradients_.data() + queries_[unit.query]->column, input_width_}},
+                             samples, block);
   }
 }
 
 template <class T>
 void SequenceModel<T>::score(const Batch& batch, std::span<T> logits) {
   build_index(batch);
-  project_tables();
+  add_projections();
+  run_tasks();
   const std::size_t rows = block_rows();
   base::parallel_for(base::num_chunks(batch.size(), rows),
                      [&](std::size_t block) { forward_block(chunk_of(block, rows, batch.size())); });
@@ -299,45 +328,67 @@ void SequenceModel<T>::score(const Batch& batch, std::span<T> logits) {
 }
 
 template <class T>
-double SequenceModel<T>::train(const Batch& batch, const kernels::AdamStep<T>& step) {
-  return run(batch, &step);
+double SequenceModel<T>::train(const Batch& batch, const kernels::AdamStep<T>& step, const NextBatch& next) {
+  return run(batch, &step, next);
 }
 
 template <class T>
 double SequenceModel<T>::compute_gradients(const Batch& batch) {
-  return run(batch, nullptr);
+  return run(batch, nullptr, {});
 }
 
 template <class T>
-double SequenceModel<T>::run(const Batch& batch, Step step) {
-  if (batch.size() == 0) return 0.0;
-  build_index(batch);
-  project_tables();
+void SequenceModel<T>::add_blocks(const Batch& batch) {
   const std::size_t rows = block_rows();
   const std::size_t num_blocks = base::num_chunks(batch.size(), rows);
   for (auto& unit : units_) unit->attention->reserve_partials(num_blocks, num_row_chunks(*unit));
-  base::parallel_for(num_blocks, [&](std::size_t block) {
-    const nn::RowRange samples = chunk_of(block, rows, batch.size());
-    forward_block(samples);
-    backward_block(samples, block, batch);
-  });
+  for (std::size_t block = 0; block < num_blocks; ++block) {
+    tasks_.push_back([this, &batch, block, samples = chunk_of(block, rows, batch.size())] {
+      forward_block(samples);
+      backward_block(samples, block, batch);
+    });
+  }
+}
+
+template <class T>
+double SequenceModel<T>::run(const Batch& batch, Step step, const NextBatch& next) {
+  if (batch.size() == 0) return 0.0;
+  Stopwatch watch;
+  build_index(batch);
+  phase_times_.index += watch.lap();
+
+  if (next) tasks_.push_back([&] { next_batch_ = next(); });
+  add_projections();
+  run_tasks();
+  phase_times_.project += watch.lap();
+
+  if (next_batch_ != nullptr) tasks_.push_back([this] { next_index_.collect_items(*next_batch_); });
+  add_blocks(batch);
+  run_tasks();
+  phase_times_.blocks += watch.lap();
+
+  add_next_index_tasks();
   for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
     tasks_.push_back([this, tile] {
       mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_width_}, {logit_gradients_.data(), 1});
     });
   }
-  for (auto& unit : units_) add_row_tasks(*unit, step);
+  for (std::size_t u = 0; u < units_.size(); ++u) add_row_tasks(u, step);
   run_tasks();
+  phase_times_.rows += watch.lap();
+
   finish_batch(step);
+  phase_times_.finish += watch.lap();
   return std::accumulate(losses_.begin(), losses_.begin() + static_cast<std::ptrdiff_t>(batch.size()), 0.0);
 }
 
 template <class T>
-void SequenceModel<T>::add_row_tasks(Unit& unit, Step step) {
-  const std::size_t rows = unit.spec.source.is_items() ? slots_.items().size() : unit.num_table_rows;
+void SequenceModel<T>::add_row_tasks(std::size_t u, Step step) {
+  Unit& unit = *units_[u];
+  const std::size_t rows = unit.spec.source.is_items() ? index_.slots().items().size() : unit.num_table_rows;
   for (std::size_t chunk = 0; chunk < num_row_chunks(unit); ++chunk) {
-    tasks_.push_back([this, &unit, range = chunk_of(chunk, kRowChunk, rows), chunk, step] {
-      backward_rows(unit, range, chunk, step);
+    tasks_.push_back([this, u, range = chunk_of(chunk, kRowChunk, rows), chunk, step] {
+      backward_rows(u, range, chunk, step);
     });
   }
   tasks_.push_back([this, &unit] {
@@ -346,7 +397,8 @@ void SequenceModel<T>::add_row_tasks(Unit& unit, Step step) {
 }
 
 template <class T>
-void SequenceModel<T>::backward_rows(Unit& unit, nn::RowRange rows, std::size_t chunk, Step step) {
+void SequenceModel<T>::backward_rows(std::size_t u, nn::RowRange rows, std::size_t chunk, Step step) {
+  Unit& unit = *units_[u];
   const bool is_target = unit.query_as_target < queries_.size();
   const bool items = unit.spec.source.is_items();
   const Query& query = *queries_[is_target ? unit.query_as_target : 0];
@@ -356,8 +408,8 @@ void SequenceModel<T>::backward_rows(Unit& unit, nn::RowRange rows, std::size_t 
   const bool in_scratch = items && step != nullptr;
   if (in_scratch && scratch.size() < kRowChunk * wide_) scratch = base::Buffer<T>(kRowChunk * wide_);
   T* gradients = in_scratch ? scratch.data() : table_gradients(unit) + rows.begin * wide_;
-  unit.attention->backward_rows({unit.history,
-                                 is_target ? &query.targets : nullptr,
+  unit.attention->backward_rows({index_.history(u),
+                                 is_target ? &index_.targets(unit.query_as_target) : nullptr,
                                  {input_gradients_.data() + unit.column, input_width_},
                                  {input_gradients_.data() + query.column, input_width_},
                                  table_rows(unit),
@@ -386,7 +438,7 @@ void SequenceModel<T>::update_code_rows(Unit& unit, nn::RowRange rows, Step step
 template <class T>
 void SequenceModel<T>::update_items(nn::RowRange slots, const T* gradients, Step step) {
   const std::size_t width = spec_.width;
-  const auto& items = slots_.items();
+  const auto& items = index_.slots().items();
   for (std::size_t i = slots.begin; i < slots.end; ++i) {
     if (i + kPrefetchAhead < slots.end) {
       const T* ahead = items_.data() + items[i + kPrefetchAhead] * 3 * width;

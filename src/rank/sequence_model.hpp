@@ -18,6 +18,7 @@
 #include "nn/attention_unit.hpp"
 #include "nn/mlp.hpp"
 #include "rank/batch.hpp"
+#include "rank/batch_index.hpp"
 #include "rank/network.hpp"
 
 namespace neume::rank {
@@ -54,17 +55,28 @@ class SequenceModel final : public Network<T> {
 
   std::size_t max_batch() const override { return spec_.max_batch; }
   void score(const Batch& batch, std::span<T> logits) override;
-  double train(const Batch& batch, const kernels::AdamStep<T>& step) override;
+  using Network<T>::train;
+  double train(const Batch& batch, const kernels::AdamStep<T>& step, const NextBatch& next) override;
   double compute_gradients(const Batch& batch) override;
   std::vector<nn::ParameterView<T>> parameters() override;
   void parameters_changed() override { tables_projected_ = false; }
 
   /// The items of the last batch, and d loss / d embedding of the i-th of them (width values).
-  const std::vector<std::uint32_t>& batch_items() const { return slots_.items(); }
+  const std::vector<std::uint32_t>& batch_items() const { return index_.slots().items(); }
   std::span<const T> item_gradient(std::size_t i) const;
 
+  /// Wall time of the phases of all training steps so far, in seconds.
+  struct PhaseTimes {
+    double index = 0.0;    ///< look-ups of batches that no earlier step has prepared
+    double project = 0.0;  ///< item rows gathered; first layer of the attention nets on all table rows
+    double blocks = 0.0;   ///< forward and backward of the samples
+    double rows = 0.0;     ///< gradients and Adam of table rows, weight gradients of the network
+    double finish = 0.0;   ///< partial sums and Adam of the weights
+  };
+  const PhaseTimes& phase_times() const { return phase_times_; }
+
  private:
-  struct Unit;
+  struct Unit;  // an attention unit: what it reads, its parameters
   struct Query;
   using Step = const kernels::AdamStep<T>*;
 
@@ -74,14 +86,17 @@ class SequenceModel final : public Network<T> {
   void allocate_batch_memory();
   T initial_value(base::Random& random) const;
 
+  static BatchIndex::Sources sources_of(const ModelSpec& spec);
   void build_index(const Batch& batch);
-  void project_tables();
+  void add_next_index_tasks();
+  void add_projections();
   void gather_items(nn::RowRange slots);
   void forward_block(nn::RowRange samples);
   void backward_block(nn::RowRange samples, std::size_t block, const Batch& batch);
-  double run(const Batch& batch, Step step);
-  void add_row_tasks(Unit& unit, Step step);
-  void backward_rows(Unit& unit, nn::RowRange rows, std::size_t chunk, Step step);
+  double run(const Batch& batch, Step step, const NextBatch& next);
+  void add_blocks(const Batch& batch);
+  void add_row_tasks(std::size_t u, Step step);
+  void backward_rows(std::size_t u, nn::RowRange rows, std::size_t chunk, Step step);
   void update_code_rows(Unit& unit, nn::RowRange rows, Step step);
   void update_items(nn::RowRange slots, const T* gradients, Step step);
   void finish_batch(Step step);
@@ -108,8 +123,11 @@ class SequenceModel final : public Network<T> {
   base::Buffer<T> logits_;
   base::Buffer<T> logit_gradients_;
   std::vector<double> losses_;
-  BatchSlots slots_;
+  BatchIndex index_;
+  BatchIndex next_index_;              // of the batch after this one, built during this one's phases
+  const Batch* next_batch_ = nullptr;  // what next_index_ is built from
   std::size_t batch_size_ = 0;
+  PhaseTimes phase_times_;
   bool tables_projected_ = false;
   std::vector<std::function<void()>> tasks_;
 };

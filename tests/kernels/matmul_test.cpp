@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "base/random.hpp"
@@ -59,6 +61,53 @@ TEST(Matmul, ElementDependsOnItsRowAndColumnAlone) {
               << depth << " " << width << " " << i << " " << j;
       }
     }
+  }
+}
+
+/// The nearest bf16, ties to even, as a float.
+float to_bf16(float x) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000;
+  std::memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+
+TEST(Matmul, Bf16IsTheProductOfRoundedFactors) {
+  if (!has_bf16_products()) GTEST_SKIP() << "this CPU has no bf16 products";
+  for (const MatmulShape shape : {MatmulShape{37, 83, 53}, MatmulShape{6, 64, 32}, MatmulShape{1, 1, 1},
+                                  MatmulShape{13, 130, 385}, MatmulShape{64, 16, 31}}) {
+    const auto a = random_floats(shape.m * shape.k, 1);
+    const auto b = random_floats(shape.k * shape.n, 2);
+    std::vector<double> a64(a.begin(), a.end()), b64(b.begin(), b.end());
+    for (auto& x : a64) x = to_bf16(static_cast<float>(x));
+    for (auto& x : b64) x = to_bf16(static_cast<float>(x));
+    for (const bool ta : {false, true}) {
+      for (const bool tb : {false, true}) {
+        for (const float beta : {0.0f, 1.0f}) {
+          const std::size_t as = ta ? shape.m : shape.k, bs = tb ? shape.k : shape.n;
+          std::vector<float> c(shape.m * shape.n, 1.0f);
+          std::vector<double> expected(shape.m * shape.n, 1.0);
+          matmul_bf16(shape, {a.data(), as, ta}, {b.data(), bs, tb}, {c.data(), shape.n, beta});
+          matmul(shape, {a64.data(), as, ta}, {b64.data(), bs, tb}, Product<double>{expected.data(), shape.n, beta});
+          // Up to 385 products of unit normals, summed in single precision.
+          for (std::size_t i = 0; i < c.size(); ++i) ASSERT_NEAR(c[i], expected[i], 1e-4) << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(Matmul, Bf16ElementDependsOnItsRowAndColumnAlone) {
+  if (!has_bf16_products()) GTEST_SKIP() << "this CPU has no bf16 products";
+  const MatmulShape all{50, 70, 90}, one{1, 70, 90};
+  const auto a = random_floats(50 * 90, 3);
+  const auto b = random_floats(70 * 90, 4);
+  std::vector<float> together(50 * 70), alone(70);
+  matmul_bf16(all, {a.data(), 90}, {b.data(), 90, true}, {together.data(), 70});
+  for (std::size_t i = 0; i < 50; ++i) {
+    matmul_bf16(one, {a.data() + i * 90, 90}, {b.data(), 90, true}, {alone.data(), 70});
+    for (std::size_t j = 0; j < 70; ++j) ASSERT_EQ(together[i * 70 + j], alone[j]);
   }
 }
 
