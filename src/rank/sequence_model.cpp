@@ -102,8 +102,10 @@ void SequenceModel<T>::add_unit(const ModelSpec::Unit& spec, std::uint64_t seed)
   const std::size_t rows = items ? 0 : codes_.families()[spec.source.family].num_rows();
   const std::size_t layers = items ? 1 : codes_.families()[spec.source.family].num_layers();
   const std::string name = "attention." + (items ? "item" : codes_.families()[spec.source.family].name);
-  const typename nn::AttentionUnit<T>::Size size{
-      {spec_.attention_hidden, spec_.width, layers}, spec_.max_batch, spec_.max_batch * spec_.max_history};
+  const typename nn::AttentionUnit<T>::Size size{{spec_.attention_hidden, spec_.width, layers, spec_.attention_softmax},
+                                                 spec_.max_batch,
+                                                 spec_.max_batch * spec_.max_history,
+                                                 spec_.attention_product};
   const double output_bias = 1.0 / static_cast<double>(spec_.max_history);  // untrained, it averages a full history
   base::Random random(seed);
   auto unit = std::make_unique<Unit>(spec, query_of(spec), units_.size() * spec_.width, rows);
@@ -283,7 +285,8 @@ void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, c
     unit->attention->backward({unit->history,
                                table_rows(*unit),
                                {input_gradients_.data() + unit->column, input_width_},
-                               {input_gradients_.data() + queries_[unit->query]->column, input_width_}},
+                               {input_gradients_.data() + queries_[unit->query]->column, input_width_},
+                               {inputs_.data() + queries_[unit->query]->column, input_width_}},
                               samples, block);
   }
 }

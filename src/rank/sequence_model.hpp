@@ -31,6 +31,8 @@ struct ModelSpec {
   std::vector<Unit> units;
   std::size_t width = 64;             ///< d'
   std::size_t attention_hidden = 64;  ///< hidden width of a(.)
+  bool attention_softmax = false;     ///< nn/attention_unit.hpp says what these two do
+  bool attention_product = false;
   std::vector<std::size_t> mlp = {256, 128};
   std::size_t max_batch = 512;
   std::size_t max_history = 20;   ///< T
