@@ -3,9 +3,11 @@
 // tables is taken once a batch, so that a history item costs one row-add a layer).
 //
 // A table row is [projected (hidden) | raw (width)]. For occurrence j of sample s, with rows r_1..r_L of its codes:
-//   x_j = sum_l projected[r_l] + query[s],   a_j = output_weights . relu(x_j) + output_bias,
-//   pooled[s] = sum_j a_j * sum_l raw[r_l].
-// There is no softmax and no position (arXiv 2508.20359, section 3.3).
+//   x_j = sum_l projected[r_l] + query[s],   s_j = output_weights . relu(x_j) + output_bias,   a_j = s_j,
+//   e_j = sum_l raw[r_l],   pooled[s] = sum_j a_j * e_j.
+// There is no softmax and no position (arXiv 2508.20359, section 3.3). Two departures from the paper are offered:
+//   softmax          a_j = exp(s_j) / sum over the sample's history i of exp(s_i); an empty history pools to 0
+//   hidden terms     x_j gets a further term that does not fold into the tables, such as a product of e_j and target
 
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +19,7 @@ struct AttentionShape {
   std::size_t hidden;
   std::size_t width;
   std::size_t layers;
+  bool softmax = false;
 
   std::size_t row_size() const { return hidden + width; }
 };
@@ -51,8 +54,9 @@ struct AttentionForward {
   T output_bias;
   T* pooled;  ///< B x pooled_stride, columns [0, width) are set
   std::size_t pooled_stride;
-  T* weights;           ///< n: a_j
-  std::uint8_t* masks;  ///< n x mask_bytes: signs of x_j
+  T* weights;                       ///< n: a_j
+  std::uint8_t* masks;              ///< n x mask_bytes: signs of x_j
+  const T* hidden_terms = nullptr;  ///< n x hidden, added to x_j; null: none
 };
 
 /// Samples [begin, end).
@@ -68,16 +72,18 @@ struct AttentionBackward {
   std::size_t pooled_stride;
   const T* weights;
   const std::uint8_t* masks;
-  T* weight_gradients;  ///< n: d loss / d a_j = pooled_gradient[s] . raw_j
-  T* query_signs;       ///< B x hidden: sum_j [x_j > 0] * weight_gradients[j]; times output_weights it is d/d query
+  /// n: d loss / d s_j. With g_j = d loss / d a_j = pooled_gradient[s] . e_j it is g_j, and a_j (g_j - sum_i a_i g_i)
+  /// under softmax.
+  T* score_gradients;
+  T* query_signs;  ///< B x hidden: sum_j [x_j > 0] * score_gradients[j]; times output_weights it is d/d query
 };
 
-/// First half of the backward pass, samples [begin, end): sets weight_gradients and query_signs.
+/// First half of the backward pass, samples [begin, end): sets score_gradients and query_signs.
 template <class T>
 void attend_backward(const AttentionBackward<T>& pass, std::size_t begin, std::size_t end);
 
 /// Second half, table rows [begin, end); `out` is the row `begin`'s, others follow: out row = [ sum_j [x_j > 0] *
-/// weight_gradients[j] | sum_j a_j * pooled_gradient[sample] ] over the occurrences of that row, which are
+/// score_gradients[j] | sum_j a_j * pooled_gradient[sample] ] over the occurrences of that row, which are
 /// order[first[row]], ..., order[first[row+1] - 1]. A gather: each row is written by one caller, in one order, whatever
 /// the number of threads.
 struct RowOrder {
@@ -91,15 +97,51 @@ void gather_row_gradients(const AttentionBackward<T>& pass, RowOrder by_row, T* 
 /// Rows [begin, end), `out` being row `begin`'s: out[row][hidden + c] += sum of gradients[samples[order[i]]][c] over
 /// the row's look-ups: the part of target embeddings.
 template <class T>
-struct TargetGradient {
+struct LookupGradient {
   AttentionShape shape;
   const T* gradients;  ///< B x stride, columns [0, width) are used
   std::size_t stride;
-  const std::uint32_t* samples;  ///< sample of each target look-up
-  RowOrder by_row;               ///< target look-ups, grouped by table row
+  const std::uint32_t* samples;  ///< sample of each look-up; null: every look-up has a row of `gradients` of its own
+  RowOrder by_row;               ///< look-ups, grouped by table row
 };
 template <class T>
-void add_target_gradients(const TargetGradient<T>& pass, T* out, std::size_t begin, std::size_t end);
+void add_lookup_gradients(const LookupGradient<T>& pass, T* out, std::size_t begin, std::size_t end);
+
+/// Occurrence embeddings times the sample's target embedding, element by element: e_j * q_s.
+template <class T>
+struct TargetProduct {
+  AttentionShape shape;
+  OccurrenceView occurrences;
+  const T* table;
+  const T* targets;  ///< B x target_stride, columns [0, width) are used: q_s
+  std::size_t target_stride;
+  T* products;  ///< n x width
+  /// B x target_gradient_stride; the backward pass adds d loss / d q_s. Null in the forward pass.
+  T* target_gradients = nullptr;
+  std::size_t target_gradient_stride = 0;
+};
+
+/// Samples [begin, end): products[j] = e_j * q_s.
+template <class T>
+void multiply_by_targets(const TargetProduct<T>& pass, std::size_t begin, std::size_t end);
+
+/// Samples [begin, end): on entry products[j] = d loss / d (e_j * q_s). Adds sum_j products[j] * e_j to row s of
+/// target_gradients, and leaves d loss / d e_j = products[j] * q_s.
+template <class T>
+void multiply_by_targets_backward(const TargetProduct<T>& pass, std::size_t begin, std::size_t end);
+
+/// The backward pass of hidden terms t_j, with ds_j the score gradients.
+template <class T>
+struct HiddenTermGradient {
+  const T* output_weights;    ///< hidden
+  T* terms;                   ///< n x hidden: t_j on entry, d loss / d t_j = [x_j > 0] ds_j output_weights after
+  T* output_weight_gradient;  ///< hidden: the terms' share is added, sum_j [x_j > 0] ds_j t_j
+};
+
+/// Occurrences [begin, end), after attend_backward of their samples.
+template <class T>
+void hidden_terms_backward(const AttentionBackward<T>& pass, const HiddenTermGradient<T>& terms, std::size_t begin,
+                           std::size_t end);
 
 /// out (width) = sum over layers of the raw halves of `rows`.
 template <class T>

@@ -42,6 +42,8 @@ ModelSpec sequence_spec(const RankerOptions& options, const ItemCodes& codes) {
   }
   spec.width = options.embedding_width;
   spec.attention_hidden = options.attention_hidden;
+  spec.attention_softmax = options.attention_softmax;
+  spec.attention_product = options.attention_input == AttentionInput::product;
   spec.mlp = options.mlp;
   spec.max_batch = options.batch_size;
   spec.max_history = options.history;

@@ -29,9 +29,8 @@ constexpr std::uint64_t kUnitStreams = 100;
 constexpr std::uint64_t kItemStreams = 1000;
 constexpr std::size_t kInitialChunk = 4096;  // item rows a stream
 
-constexpr std::size_t kRowChunk = 256;      // table rows a task, so that rows and gradients fit in L2
-constexpr std::size_t kSampleBlock = 64;    // samples a task
-constexpr std::size_t kPrefetchAhead = 12;  // item rows: a random row of a large table is a miss in every cache
+constexpr std::size_t kRowChunk = 256;    // table rows a task, so that rows and gradients fit in L2
+constexpr std::size_t kSampleBlock = 64;  // samples a task
 
 /// Seconds since the last lap.
 class Stopwatch {
@@ -98,7 +97,8 @@ SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, s
       wide_(spec.width + spec.attention_hidden),
       index_(codes, sources_of(spec)),
       next_index_(codes, sources_of(spec)) {
-  for (const Source& source : sources_of(spec).targets) queries_.push_back(std::make_unique<Query>(Query{source, 0, 0}));
+  for (const Source& source : sources_of(spec).targets)
+    queries_.push_back(std::make_unique<Query>(Query{source, 0, 0}));
   for (std::size_t u = 0; u < spec_.units.size(); ++u) {
     add_unit(spec_.units[u], base::derive_seed(seed, kUnitStreams + u));
   }
@@ -106,7 +106,8 @@ SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, s
   fill_items(seed);
   allocate_batch_memory();
   base::Random random(base::derive_seed(seed, kMlpStream));
-  mlp_ = std::make_unique<nn::Mlp<T>>("mlp", nn::MlpShape{input_width_, spec_.mlp, 1}, spec_.max_batch, random);
+  mlp_ = std::make_unique<nn::Mlp<T>>("mlp", nn::MlpShape{input_width_, spec_.mlp, 1, spec_.arithmetic},
+                                      spec_.max_batch, random);
 }
 
 template <class T>
@@ -125,8 +126,11 @@ void SequenceModel<T>::add_unit(const ModelSpec::Unit& spec, std::uint64_t seed)
   const std::size_t rows = items ? 0 : codes_.families()[spec.source.family].num_rows();
   const std::size_t layers = items ? 1 : codes_.families()[spec.source.family].num_layers();
   const std::string name = "attention." + (items ? "item" : codes_.families()[spec.source.family].name);
-  const typename nn::AttentionUnit<T>::Size size{
-      {spec_.attention_hidden, spec_.width, layers}, spec_.max_batch, spec_.max_batch * spec_.max_history};
+  const typename nn::AttentionUnit<T>::Size size{{spec_.attention_hidden, spec_.width, layers, spec_.attention_softmax},
+                                                 spec_.max_batch,
+                                                 spec_.max_batch * spec_.max_history,
+                                                 spec_.attention_product,
+                                                 spec_.arithmetic};
   const double output_bias = 1.0 / static_cast<double>(spec_.max_history);  // untrained, it averages a full history
   base::Random random(seed);
   auto unit = std::make_unique<Unit>(spec, query_of(spec), units_.size() * spec_.width, rows);
@@ -244,16 +248,20 @@ void SequenceModel<T>::add_next_index_tasks() {
 }
 
 template <class T>
+kernels::EmbeddingRows<T> SequenceModel<T>::item_rows(nn::RowRange slots) {
+  return {items_.data(), spec_.width, index_.slots().items().data() + slots.begin, slots.size()};
+}
+
+template <class T>
 void SequenceModel<T>::gather_items(nn::RowRange slots) {
-  const std::size_t width = spec_.width;
-  const auto& items = index_.slots().items();
-  for (std::size_t i = slots.begin; i < slots.end; ++i) {
-    if (i + kPrefetchAhead < slots.end) {
-      const T* ahead = items_.data() + items[i + kPrefetchAhead] * 3 * width;
-      for (std::size_t c = 0; c < width; c += 64 / sizeof(T)) __builtin_prefetch(ahead + c);
-    }
-    std::copy_n(items_.data() + items[i] * 3 * width, width, slot_rows_.data() + i * wide_ + spec_.attention_hidden);
-  }
+  kernels::copy_embeddings<T>(item_rows(slots), slot_rows_.data() + slots.begin * wide_ + spec_.attention_hidden,
+                              wide_);
+}
+
+template <class T>
+void SequenceModel<T>::parameters_changed() {
+  tables_projected_ = false;
+  for (auto& unit : units_) unit->attention->parameters_changed();
 }
 
 template <class T>
@@ -311,7 +319,8 @@ void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, c
     unit.attention->backward({index_.history(u),
                               table_rows(unit),
                               {input_gradients_.data() + unit.column, input_width_},
-                              {input_gradients_.data() + queries_[unit.query]->column, input_width_}},
+                              {input_gradients_.data() + queries_[unit.query]->column, input_width_},
+                              {inputs_.data() + queries_[unit.query]->column, input_width_}},
                              samples, block);
   }
 }
@@ -387,9 +396,8 @@ void SequenceModel<T>::add_row_tasks(std::size_t u, Step step) {
   Unit& unit = *units_[u];
   const std::size_t rows = unit.spec.source.is_items() ? index_.slots().items().size() : unit.num_table_rows;
   for (std::size_t chunk = 0; chunk < num_row_chunks(unit); ++chunk) {
-    tasks_.push_back([this, u, range = chunk_of(chunk, kRowChunk, rows), chunk, step] {
-      backward_rows(u, range, chunk, step);
-    });
+    tasks_.push_back(
+        [this, u, range = chunk_of(chunk, kRowChunk, rows), chunk, step] { backward_rows(u, range, chunk, step); });
   }
   tasks_.push_back([this, &unit] {
     unit.attention->query_weight_gradients(batch_size_, {inputs_.data() + queries_[unit.query]->column, input_width_});
@@ -437,17 +445,7 @@ void SequenceModel<T>::update_code_rows(Unit& unit, nn::RowRange rows, Step step
 // PyTorch's SparseAdam does).
 template <class T>
 void SequenceModel<T>::update_items(nn::RowRange slots, const T* gradients, Step step) {
-  const std::size_t width = spec_.width;
-  const auto& items = index_.slots().items();
-  for (std::size_t i = slots.begin; i < slots.end; ++i) {
-    if (i + kPrefetchAhead < slots.end) {
-      const T* ahead = items_.data() + items[i + kPrefetchAhead] * 3 * width;
-      for (std::size_t c = 0; c < 3 * width; c += 64 / sizeof(T)) __builtin_prefetch(ahead + c, 1);
-    }
-    T* row = items_.data() + items[i] * 3 * width;
-    const T* gradient = gradients + (i - slots.begin) * wide_ + spec_.attention_hidden;
-    kernels::adam_update<T>(*step, {row, row + width, row + 2 * width, gradient, width});
-  }
+  kernels::adam_update_embeddings<T>(*step, item_rows(slots), gradients + spec_.attention_hidden, wide_);
 }
 
 template <class T>

@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/embedding_rows.hpp"
 #include "nn/attention_unit.hpp"
 #include "nn/mlp.hpp"
 #include "rank/batch.hpp"
@@ -32,7 +33,10 @@ struct ModelSpec {
   std::vector<Unit> units;
   std::size_t width = 64;             ///< d'
   std::size_t attention_hidden = 64;  ///< hidden width of a(.)
+  bool attention_softmax = false;     ///< nn/attention_unit.hpp says what these two do
+  bool attention_product = false;
   std::vector<std::size_t> mlp = {256, 128};
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::f32;
   std::size_t max_batch = 512;
   std::size_t max_history = 20;   ///< T
   double embedding_scale = 0.05;  ///< embeddings start uniform in +- this
@@ -59,7 +63,7 @@ class SequenceModel final : public Network<T> {
   double train(const Batch& batch, const kernels::AdamStep<T>& step, const NextBatch& next) override;
   double compute_gradients(const Batch& batch) override;
   std::vector<nn::ParameterView<T>> parameters() override;
-  void parameters_changed() override { tables_projected_ = false; }
+  void parameters_changed() override;
 
   /// The items of the last batch, and d loss / d embedding of the i-th of them (width values).
   const std::vector<std::uint32_t>& batch_items() const { return index_.slots().items(); }
@@ -91,6 +95,7 @@ class SequenceModel final : public Network<T> {
   void add_next_index_tasks();
   void add_projections();
   void gather_items(nn::RowRange slots);
+  kernels::EmbeddingRows<T> item_rows(nn::RowRange slots);
   void forward_block(nn::RowRange samples);
   void backward_block(nn::RowRange samples, std::size_t block, const Batch& batch);
   double run(const Batch& batch, Step step, const NextBatch& next);

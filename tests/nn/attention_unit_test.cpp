@@ -17,6 +17,11 @@ constexpr std::size_t kWidth = 16;
 constexpr std::size_t kHidden = 16;
 constexpr kernels::AttentionShape kShape{kHidden, kWidth, 2};
 
+struct Options {
+  bool softmax = false;
+  bool product = false;
+};
+
 Lookups random_lookups(base::Random& random, bool targets) {
   Lookups lookups;
   lookups.clear(2);
@@ -34,9 +39,9 @@ Lookups random_lookups(base::Random& random, bool targets) {
 
 /// loss = sum of coefficients * pooled + other coefficients * target embeddings.
 struct Network {
-  Network()
+  explicit Network(Options options = {})
       : random(2),
-        unit("unit", {kShape, kBatch, 100}, 0.3, random),
+        unit("unit", {{kHidden, kWidth, 2, options.softmax}, kBatch, 100, options.product}, 0.3, random),
         table(kRows * kShape.row_size()),
         gradients(kRows * kShape.row_size()),
         targets(kBatch * kWidth),
@@ -70,8 +75,11 @@ struct Network {
     loss();
     std::ranges::copy(coefficients, target_gradients.begin());
     unit.reserve_partials(2, 2);
-    const typename AttentionUnit<double>::Backward pass{
-        history, table.data(), {coefficients.data(), kWidth}, {target_gradients.data(), kWidth}};
+    const typename AttentionUnit<double>::Backward pass{history,
+                                                        table.data(),
+                                                        {coefficients.data(), kWidth},
+                                                        {target_gradients.data(), kWidth},
+                                                        {targets.data(), kWidth}};
     unit.backward(pass, {0, 3}, 0);
     unit.backward(pass, {3, kBatch}, 1);
     const auto backward_rows = [&](RowRange range, std::size_t chunk) {
@@ -95,12 +103,15 @@ struct Network {
   Lookups history, target_lookups;
 };
 
-TEST(AttentionUnit, DerivativesAgreeWithDifferences) {
-  Network network;
+class AttentionUnitDerivatives : public testing::TestWithParam<Options> {};
+
+TEST_P(AttentionUnitDerivatives, AgreeWithDifferences) {
+  Network network(GetParam());
   network.backward();
   const auto loss = [&] { return network.loss(); };
   std::vector<ParameterView<double>> parameters;
   network.unit.collect(parameters);
+  EXPECT_EQ(parameters.size(), GetParam().product ? 6u : 5u);
   for (const auto& p : parameters) {
     for (std::size_t i = 0; i < p.rows * p.cols; i += 3) {
       expect_derivative(loss, p.values.data + i, p.gradients.data[i], p.name + " " + std::to_string(i));
@@ -112,6 +123,26 @@ TEST(AttentionUnit, DerivativesAgreeWithDifferences) {
       expect_derivative(loss, &network.table[raw], network.gradients[raw], "table row " + std::to_string(r));
     }
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryOption, AttentionUnitDerivatives,
+                         testing::Values(Options{false, false}, Options{true, false}, Options{false, true},
+                                         Options{true, true}),
+                         [](const auto& p) {
+                           return std::string(p.param.softmax ? "softmax" : "plain") +
+                                  (p.param.product ? "Product" : "");
+                         });
+
+TEST(AttentionUnit, SoftmaxIgnoresTheOutputBias) {
+  Network network({true, false});
+  const double before = network.loss();
+  std::vector<ParameterView<double>> parameters;
+  network.unit.collect(parameters);
+  ASSERT_EQ(parameters.back().name, "unit.output_bias");
+  *parameters.back().values.data += 5.0;
+  EXPECT_NEAR(network.loss(), before, 1e-12);
+  network.backward();
+  EXPECT_EQ(*parameters.back().gradients.data, 0.0);
 }
 
 TEST(Lookups, GroupByRowKeepsOccurrencesInOrder) {

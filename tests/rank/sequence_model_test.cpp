@@ -17,8 +17,8 @@ namespace {
 constexpr std::size_t kItems = 23;
 
 /// Checks up to `most` elements of every parameter, spread over it, and of every item row of the batch.
-void check_all_gradients(const ItemCodes& codes, std::vector<ModelSpec::Unit> units) {
-  SequenceModel<double> model(small_spec(std::move(units)), codes, 3);
+void check_all_gradients(const ItemCodes& codes, const ModelSpec& spec) {
+  SequenceModel<double> model(spec, codes, 3);
   const Batch batch = make_batch(67, kItems, 5, 11);
   const auto loss = [&] {
     model.parameters_changed();
@@ -58,17 +58,31 @@ void check_all_gradients(const ItemCodes& codes, std::vector<ModelSpec::Unit> un
 
 TEST(SequenceModel, GradientsOfMcca) {
   const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
-  check_all_gradients(codes, mcca_units(codes, 2));
+  check_all_gradients(codes, small_spec(mcca_units(codes, 2)));
 }
 
 TEST(SequenceModel, GradientsOfDin) {
   const ItemCodes codes(kItems);
-  check_all_gradients(codes, din_units(codes));
+  check_all_gradients(codes, small_spec(din_units(codes)));
 }
 
 TEST(SequenceModel, GradientsOfDinWithFamily) {
   const ItemCodes codes(make_sids(kItems, 1), {"text"});
-  check_all_gradients(codes, din_units(codes));
+  check_all_gradients(codes, small_spec(din_units(codes)));
+}
+
+TEST(SequenceModel, GradientsWithSoftmaxAndProduct) {
+  const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
+  for (const bool softmax : {false, true}) {
+    for (const bool product : {false, true}) {
+      if (!softmax && !product) continue;
+      SCOPED_TRACE(testing::Message() << "softmax " << softmax << ", product " << product);
+      ModelSpec spec = small_spec(mcca_units(codes, 2));
+      spec.attention_softmax = softmax;
+      spec.attention_product = product;
+      check_all_gradients(codes, spec);
+    }
+  }
 }
 
 /// All numbers of a model, for comparisons to the byte.
@@ -80,10 +94,12 @@ std::vector<float> snapshot(SequenceModel<float>& model) {
   return all;
 }
 
-std::vector<float> train_some(std::size_t threads, std::size_t steps) {
+std::vector<float> train_some(std::size_t threads, std::size_t steps, bool with_options) {
   base::set_num_threads(threads);
   const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
-  SequenceModel<float> model(small_spec(mcca_units(codes, 2)), codes, 5);
+  ModelSpec spec = small_spec(mcca_units(codes, 2));
+  spec.attention_softmax = spec.attention_product = with_options;
+  SequenceModel<float> model(spec, codes, 5);
   for (std::size_t t = 1; t <= steps; ++t) {
     model.train(make_batch(67, kItems, 5, t), nn::adam_step<float>({0.01}, t));
   }
@@ -92,11 +108,13 @@ std::vector<float> train_some(std::size_t threads, std::size_t steps) {
 }
 
 TEST(SequenceModel, SameBytesForAnyNumberOfThreads) {
-  const auto one = train_some(1, 12);
-  for (const std::size_t threads : {2u, 3u}) {
-    const auto many = train_some(threads, 12);
-    ASSERT_EQ(one.size(), many.size());
-    EXPECT_EQ(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)), 0) << threads;
+  for (const bool with_options : {false, true}) {
+    const auto one = train_some(1, 12, with_options);
+    for (const std::size_t threads : {2u, 3u}) {
+      const auto many = train_some(threads, 12, with_options);
+      ASSERT_EQ(one.size(), many.size());
+      EXPECT_EQ(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)), 0) << threads;
+    }
   }
 }
 
