@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace neume::rank {
@@ -34,7 +35,32 @@ std::optional<std::string> describe(const std::vector<View>& parameters, nn::Str
   return fmt::format("{} (so in {} of {} tensors)", first, bad_tensors, parameters.size());
 }
 
+/// Largest size of a gradient of the tensor; 0 where it has none.
+float largest(const View& view) {
+  float result = 0.0f;
+  if (view.gradients.data == nullptr) return result;
+  for (std::size_t row = 0; row < view.rows; ++row) {
+    for (std::size_t col = 0; col < view.cols; ++col) {
+      result = std::max(result, std::abs(view.gradients.row(row)[col]));
+    }
+  }
+  return result;
+}
+
 }  // namespace
+
+std::optional<std::string> describe_largest_gradient(const std::vector<View>& parameters) {
+  const View* found = nullptr;
+  float size = 0.0f;
+  for (const View& view : parameters) {
+    const float here = largest(view);
+    if (!(here > size)) continue;
+    size = here;
+    found = &view;
+  }
+  if (found == nullptr) return std::nullopt;
+  return fmt::format("{}: gradient of {:.1e}, the largest", found->name, size);
+}
 
 std::optional<std::string> describe_divergence(const std::vector<View>& parameters) {
   const std::optional<std::string> gradient = describe(parameters, &View::gradients, "gradient");

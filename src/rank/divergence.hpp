@@ -14,4 +14,8 @@ namespace neume::rank {
 /// Nothing where all are finite.
 std::optional<std::string> describe_divergence(const std::vector<nn::ParameterView<float>>& parameters);
 
+/// The tensor with the gradient of the largest size, as "mlp.0.weight: gradient of 3.2e+30, the largest": what to look
+/// at where a loss overflows before any gradient does. Nothing where all gradients are 0.
+std::optional<std::string> describe_largest_gradient(const std::vector<nn::ParameterView<float>>& parameters);
+
 }  // namespace neume::rank

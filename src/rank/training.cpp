@@ -141,10 +141,12 @@ class Training {
   }
 
   InvalidArgument diverged(const char* what) const {
-    const auto where = describe_divergence(network_->parameters());
-    return InvalidArgument(fmt::format(
-        "step {} (epoch {}, sample {} of it): {}; {}; lower learning-rate, which is {}", at_.step, at_.epoch,
-        at_.next_sample, what, where.value_or("all gradients and parameters are finite"), options_.learning_rate));
+    const auto parameters = network_->parameters();
+    auto where = describe_divergence(parameters);
+    if (!where) where = describe_largest_gradient(parameters);  // the loss overflowed before the gradients did
+    return InvalidArgument(fmt::format("step {} (epoch {}, sample {} of it): {}; {}; lower learning-rate, which is {}",
+                                       at_.step, at_.epoch, at_.next_sample, what,
+                                       where.value_or("all gradients are 0"), options_.learning_rate));
   }
 
   void report(const std::string& stage, std::size_t total) const {

@@ -43,5 +43,13 @@ TEST_F(DivergenceTest, NamesAValueWhereNoGradientIsWrong) {
   EXPECT_EQ(describe_divergence(views()), "table: value is infinite (so in 1 of 3 tensors)");
 }
 
+TEST_F(DivergenceTest, NamesTheLargestGradient) {
+  EXPECT_EQ(describe_largest_gradient(views()), std::nullopt);
+  first_.gradients()[1] = 2.5f;
+  second_.gradients()[0] = -3.2e30f;
+  table_.gradients()[0] = kInfinity;  // not seen: the table is lazy
+  EXPECT_EQ(describe_largest_gradient(views()), "second: gradient of 3.2e+30, the largest");
+}
+
 }  // namespace
 }  // namespace neume::rank
