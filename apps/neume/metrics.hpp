@@ -1,22 +1,24 @@
 #pragma once
-// The judgement of a ranker as JSON and as a table.
+// The judgement of a ranker as text, and what the program adds to its JSON (rank/metrics_json.hpp).
+
+#include <string>
 
 #include <neume/ranker.hpp>
 
 #include "eval/ranking_metrics.hpp"
 #include "json_file.hpp"
-#include "text_table.hpp"
 
 namespace neume::app {
 
-/// Names as in docs/glossary.md; a metric that one class's absence makes undefined is null.
-Json metrics_json(const RankerMetrics& metrics);
+/// Of metrics.json (docs/formats/metrics.md). 2 added slices, reliability, calibration_error and the modes of GAUC.
+inline constexpr int kMetricsVersion = 2;
 
 /// Adds users, mrr, recall@k, ndcg@k and hit@k under "full_ranking".
 void add_ranking(Json& json, const eval::RankingSummary& ranking);
 
-/// metric | value, from a metrics_json.
-TextTable metrics_table(const Json& metrics);
+/// From a metrics.json: a table of the figures, one of the slices, one of reliability, and a line that sums up how
+/// predictions and positives compare.
+std::string metrics_text(const Json& metrics);
 
 /// One line about validation or test: "auc .7312  auc_cold .6120  logloss .5521".
 std::string metrics_line(const RankerMetrics& metrics);

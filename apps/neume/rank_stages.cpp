@@ -6,6 +6,7 @@
 #include "input_files.hpp"
 #include "metrics.hpp"
 #include "option_json.hpp"
+#include "rank/metrics_json.hpp"
 
 namespace neume::app {
 
@@ -40,8 +41,9 @@ rank::TrainingResult train(const rank::TrainingData& data, const RankerOptions& 
 Json judge_ranker(rank::RankerBundle& bundle, const TestLog& test, const JudgeOptions& options,
                   const ProgressFn& progress) {
   const data::Interactions log = data::read_interactions(test.file, bundle.items(), bundle.users(), test.options);
-  Json json{{"format", "neume-metrics"}, {"version", 1}};
-  json.update(metrics_json(bundle.evaluate(log, options.cold_threshold, progress)));
+  Json json{{"format", "neume-metrics"}, {"version", kMetricsVersion}};
+  json.update(rank::metrics_to_json(
+      bundle.evaluate(log, {options.cold_threshold, options.cold_thresholds, options.gauc_mode}, progress)));
   if (options.full_ranking) add_ranking(json, bundle.rank_catalogue(log, options.cutoffs, progress));
   json["seed"] = bundle.options().seed;
   json["model"] = json_of(bundle.options());

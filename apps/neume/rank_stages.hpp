@@ -3,13 +3,11 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
-
-#include <neume/options.hpp>
 
 #include "console.hpp"
 #include "data/interactions.hpp"
 #include "json_file.hpp"
+#include "judge_options.hpp"
 #include "rank/bundle.hpp"
 #include "rank/training.hpp"
 
@@ -34,20 +32,6 @@ struct TrainingOutput {
 /// Trains into `folder`, prints a line an epoch, and says when it goes on from a checkpoint.
 rank::TrainingResult train(const rank::TrainingData& data, const RankerOptions& options,
                            const std::filesystem::path& folder, const TrainingOutput& output);
-
-/// What to judge a ranker by.
-struct JudgeOptions {
-  std::size_t cold_threshold = 30;
-  bool full_ranking = false;
-  std::vector<std::size_t> cutoffs = {10, 20};
-
-  template <class Visitor>
-  void describe(Visitor&& visit) {
-    visit.number("cold-threshold", cold_threshold, {0, 1e9}, "an item with fewer training interactions is cold");
-    visit.flag("full-ranking", full_ranking, "also rank the whole catalogue for every user: recall, ndcg, hit, mrr");
-    visit.list("cutoffs", cutoffs, {1, 1e6}, "the k of recall@k, ndcg@k and hit@k");
-  }
-};
 
 struct TestLog {
   std::string file;

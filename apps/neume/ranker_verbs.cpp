@@ -34,10 +34,10 @@ int run(const EvaluateSettings& settings, Console& console) {
   require_flag(settings.test, "--test");
   if (!settings.out.empty()) check_writable(settings.out);
   rank::RankerBundle bundle = rank::RankerBundle::load(settings.model);
-  const JudgeOptions options{settings.cold_threshold, settings.full_ranking, settings.cutoffs};
-  const Json metrics = judge_ranker(bundle, {settings.test, settings.log}, options, console.progress("evaluate"));
+  const Json metrics =
+      judge_ranker(bundle, {settings.test, settings.log}, settings.judge, console.progress("evaluate"));
   if (!settings.out.empty()) write_json(settings.out, metrics);
-  console.print(metrics_table(metrics).plain());
+  console.print(metrics_text(metrics));
   return 0;
 }
 

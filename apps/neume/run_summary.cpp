@@ -61,7 +61,8 @@ std::string difference_cell(const RankerResult& result, const RankerResult& firs
 
 TextTable ranker_table(const std::vector<RankerResult>& rankers) {
   const RankerResult& first = rankers[0];
-  std::vector<std::string> header{"ranker", "AUC", "AUC cold", "log-loss", "GAUC (impression)"};
+  std::vector<std::string> header{"ranker", "AUC", "AUC cold", "log-loss",
+                                  fmt::format("GAUC ({})", first.metrics[0].at("gauc_mode").get<std::string>())};
   const std::vector<Metric> metrics = metrics_of(first.metrics[0]);
   for (std::size_t m = 4; m < metrics.size(); ++m) header.push_back(metrics[m].name);
   if (rankers.size() > 1) header.insert(header.end(), {"AUC diff.", "cold diff."});

@@ -16,6 +16,7 @@
 #include "data/interactions.hpp"
 #include "data/synth.hpp"
 #include "family_rows.hpp"
+#include "judge_options.hpp"
 #include "quantize/collisions.hpp"
 #include "sweep_grid.hpp"
 
@@ -286,13 +287,23 @@ struct EvaluateSettings {
   static constexpr std::string_view kHelp = "Judge a ranker on a test log";
   static constexpr std::string_view kExample =
       "neume evaluate --model runs/mcca --test test.parquet --full-ranking --out runs/metrics.json";
+  static constexpr std::string_view kNotes =
+      "Figures (docs/formats/metrics.md has the formulas; a sample is a row of the test log, or a sampled negative):\n"
+      "  auc, auc_cold      chance that a positive scores above a negative; among samples of cold items alone\n"
+      "  logloss            mean cross-entropy of the predicted probabilities, nats; lower is better\n"
+      "  gauc               AUC of each user, averaged; what a user weighs is gauc_mode, and the value depends on it\n"
+      "  base_rate          share of positives;   mean_prediction  the share that the model predicts\n"
+      "  calibration_error  how far predictions lie from what came, mean over the rows of the last table\n"
+      "Slices: cold<N are the items with fewer than N training interactions; head the most played items that have "
+      "half\n"
+      "  of all interactions, torso the next up to nine tenths, tail the rest, unseen the items without any.\n"
+      "Reliability: samples by rising prediction, a tenth in each row (equal predictions share a row). A calibrated\n"
+      "  model has the same two numbers in a row. Sampled negatives set the base rate, and with it what is calibrated.";
 
   std::string model;
   std::string test;
   data::InteractionOptions log;
-  std::size_t cold_threshold = 30;
-  bool full_ranking = false;
-  std::vector<std::size_t> cutoffs = {10, 20};
+  JudgeOptions judge;
   std::string out;
 
   template <class Visitor>
@@ -300,9 +311,7 @@ struct EvaluateSettings {
     visit.text("model", model, "folder of neume train; required");
     visit.text("test", test, "test log; required");
     log.describe(visit);
-    visit.number("cold-threshold", cold_threshold, {0, 1e9}, "an item with fewer training interactions is cold");
-    visit.flag("full-ranking", full_ranking, "also rank the whole catalogue for every user: recall, ndcg, hit, mrr");
-    visit.list("cutoffs", cutoffs, {1, 1e6}, "the k of recall@k, ndcg@k and hit@k");
+    judge.describe(visit);
     visit.text("out", out, "metrics.json to write");
   }
 };

@@ -138,6 +138,14 @@ struct RankerOptions {
   void validate() const;
 };
 
+/// What a user weighs in GAUC.
+enum class GaucMode {
+  impression,  ///< the user's samples
+  uniform,     ///< one
+  positive     ///< the user's positives
+};
+inline constexpr ChoiceNames<3> kGaucModeNames{"impression", "uniform", "positive"};
+
 /// Metrics of a part of the samples.
 struct SliceMetrics {
   std::string name;       ///< "cold<5", "head", ...
@@ -170,14 +178,23 @@ struct RankerMetrics {
   double logloss = 0.0;            ///< mean binary cross-entropy, nats
   double base_rate = 0.0;
   double mean_prediction = 0.0;
-  std::optional<double> gauc;          ///< by user, weighted by impressions
+  std::optional<double> gauc;  ///< AUC of each user, averaged with the weights of gauc_mode
+  GaucMode gauc_mode = GaucMode::impression;
   std::size_t gauc_users_dropped = 0;  ///< users with one class only
   std::vector<SliceMetrics> cold;      ///< one a further cold threshold, "cold<N": items with fewer than N interactions
   /// By popularity in training: head, the most played items that have half of all interactions; torso, the next, up to
   /// nine tenths; tail, the rest; unseen, without any.
   std::vector<SliceMetrics> popularity;
-  std::vector<ReliabilityBin> reliability;  ///< ten bins of equally many samples, by rising prediction
-  double calibration_error = 0.0;           ///< mean over samples of |mean prediction - positive rate| of their bin
+  /// Ten bins of equally many samples, by rising prediction; equal predictions share a bin, so there may be fewer.
+  std::vector<ReliabilityBin> reliability;
+  double calibration_error = 0.0;  ///< mean over samples of |mean prediction - positive rate| of their bin
+};
+
+/// A stretch of an epoch, about a hundredth of it.
+struct CurvePoint {
+  std::size_t step = 0;        ///< the stretch's last, counted from the start of the training
+  double training_loss = 0.0;  ///< mean over the stretch's samples, each before its step
+  double learning_rate = 0.0;
 };
 
 /// What one epoch did.
@@ -186,6 +203,7 @@ struct EpochReport {
   double training_loss = 0.0;  ///< mean over the epoch's samples, each before its step
   double seconds = 0.0;
   std::optional<RankerMetrics> validation;
+  std::vector<CurvePoint> curve = {};  ///< of the whole epoch, in order
 };
 
 }  // namespace neume

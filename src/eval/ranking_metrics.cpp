@@ -3,53 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <utility>
+#include <functional>
 
 #include <neume/error.hpp>
+
+#include "eval/score_rows.hpp"
 
 namespace neume::eval {
 
 namespace {
-
-void require_same_length(std::size_t scores, std::size_t others, const char* what) {
-  if (scores != others) {
-    throw InvalidArgument(fmt::format("{} has {} rows, the scores have {}: give one a score", what, others, scores));
-  }
-}
-
-void require_valid_labels(std::span<const std::uint8_t> labels) {
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] > 1) {
-      throw InvalidArgument(fmt::format("label of row {}: expected 0 or 1, found {}", i, labels[i]));
-    }
-  }
-}
-
-void require_numbers(std::span<const float> scores) {
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (std::isnan(scores[i])) {
-      throw InvalidArgument(fmt::format("score of row {} is not a number: the model that made it has diverged", i));
-    }
-  }
-}
-
-void require_valid(std::span<const float> scores, std::span<const std::uint8_t> labels) {
-  require_same_length(scores.size(), labels.size(), "the column of labels");
-  require_valid_labels(labels);
-  require_numbers(scores);
-}
-
-void require_rows(std::size_t rows) {
-  if (rows == 0) throw InvalidArgument("no rows: a mean over nothing has no value");
-}
-
-/// An integer that orders as the float does; -0 and +0 get the same one.
-std::uint32_t order_key(float score) {
-  const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f);
-  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-}
 
 /// Rows sorted by `key`; rows of equal key are ties.
 struct KeyedLabel {
@@ -141,7 +104,7 @@ double mean_prediction(std::span<const float> logits) {
   require_numbers(logits);
   require_rows(logits.size());
   double sum = 0.0;
-  for (const float z : logits) sum += 1.0 / (1.0 + std::exp(-static_cast<double>(z)));
+  for (const float z : logits) sum += probability_of(z);
   return sum / static_cast<double>(logits.size());
 }
 
@@ -217,6 +180,26 @@ double hit_at(std::span<const std::uint32_t> ranks, std::size_t k) {
 double reciprocal_rank(std::span<const std::uint32_t> ranks) {
   if (ranks.empty()) return 0.0;
   return 1.0 / (1.0 + static_cast<double>(*std::min_element(ranks.begin(), ranks.end())));
+}
+
+std::vector<std::uint32_t> ranks_of_relevant(std::span<const float> scores, std::span<const std::uint32_t> relevant,
+                                             std::span<const std::uint32_t> excluded) {
+  require_numbers(scores);
+  std::vector<float> bars;  // the relevant scores, falling
+  for (const std::uint32_t item : relevant) bars.push_back(scores[item]);
+  std::ranges::sort(bars, std::greater<>());
+  // A candidate counts against every bar that it reaches: the first of them and all lower ones.
+  std::vector<std::uint32_t> first_reached(bars.size() + 1, 0);
+  const auto first_of = [&](float score) {
+    return static_cast<std::size_t>(std::ranges::lower_bound(bars, score, std::greater<>()) - bars.begin());
+  };
+  for (const float score : scores) ++first_reached[first_of(score)];
+  for (const std::uint32_t item : excluded) --first_reached[first_of(scores[item])];
+  std::vector<std::uint32_t> ranks;
+  std::uint32_t reaching = 0;
+  for (std::size_t i = 0; i < bars.size(); ++i) ranks.push_back((reaching += first_reached[i]) - 1);
+  for (std::size_t i = ranks.size(); i-- > 1;) ranks[i - 1] = std::min(ranks[i - 1], ranks[i] - 1);
+  return ranks;
 }
 
 RankingAverage::RankingAverage(std::span<const std::size_t> cutoffs) {

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include <neume/options.hpp>
+#include <neume/ranker.hpp>
 
 namespace neume::eval {
 
@@ -32,14 +32,6 @@ double base_rate(std::span<const std::uint8_t> labels);
 /// Nothing where one of the classes is absent.
 std::optional<double> normalised_entropy(std::span<const float> logits, std::span<const std::uint8_t> labels);
 
-/// What a group (a user) weighs in gauc.
-enum class GaucMode {
-  impression,  ///< its rows
-  uniform,     ///< one
-  positive     ///< its positives
-};
-inline constexpr ChoiceNames<3> kGaucModeNames{"impression", "uniform", "positive"};
-
 struct Gauc {
   std::optional<double> value;  ///< nothing where no group has both classes
   GaucMode mode = GaucMode::impression;
@@ -52,8 +44,9 @@ struct Gauc {
 Gauc gauc(std::span<const float> scores, std::span<const std::uint8_t> labels, std::span<const std::uint32_t> groups,
           GaucMode mode = GaucMode::impression);
 
-// One user's full ranking, given the 0-based ranks (0 = best) of that user's relevant items, distinct and in any order.
-// All four are 0 for a user without relevant items; RankingAverage leaves such users out.
+// One user's full ranking, given the 0-based ranks (0 = best) of that user's relevant items, distinct and in any order
+// (ranks_of_relevant makes them of scores). All four are 0 for a user without relevant items; RankingAverage leaves
+// such users out.
 
 /// (relevant items with rank < k) / (relevant items). Not divided by min(k, relevant): it cannot reach 1 for a user
 /// with more than k relevant items.
@@ -68,6 +61,13 @@ double hit_at(std::span<const std::uint32_t> ranks, std::size_t k);
 
 /// 1 / (1 + best rank).
 double reciprocal_rank(std::span<const std::uint32_t> ranks);
+
+/// Ranks of `relevant` items among the candidates: all items less `excluded`. `scores`: one an item. The rank of a
+/// relevant item is the number of other candidates that score as much or more (ties count against it); relevant items
+/// that tie with each other take the last places of their tie. Both lists distinct, within the items, and without a
+/// common item. Ascending. O(n log(relevant)): nothing is sorted but the relevant scores.
+std::vector<std::uint32_t> ranks_of_relevant(std::span<const float> scores, std::span<const std::uint32_t> relevant,
+                                             std::span<const std::uint32_t> excluded);
 
 /// Means over users of the metrics above, at one cutoff k.
 struct RankingAtCutoff {

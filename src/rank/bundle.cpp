@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -24,6 +23,16 @@ namespace neume::rank {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::size_t kLogitsAtOnce = 1 << 17;       // of whole catalogues that lie in memory while users are ranked
+constexpr std::size_t kOccurrencesAtOnce = 1 << 16;  // history items of a batch that is scored
+
+/// The options that a network for scoring is built with: batches larger than those of training, so that threads meet
+/// less often; not where a long history would make their memory large.
+RankerOptions scoring_options(RankerOptions options) {
+  options.batch_size = std::max(options.batch_size, kOccurrencesAtOnce / (options.history + 1));
+  return options;
+}
 
 json read_manifest(const BundleFiles& files) {
   if (!std::filesystem::exists(files.manifest())) {
@@ -69,8 +78,8 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   bundle.histories_ = data::Histories(log, bundle.users_.size(), bundle.options_.seed);
   bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
   bundle.content_ = std::make_unique<Content>();
-  bundle.network_ =
-      make_network(bundle.options_, {*bundle.codes_, *bundle.content_, bundle.features_, bundle.users_.size()});
+  bundle.network_ = make_network(scoring_options(bundle.options_),
+                                 {*bundle.codes_, *bundle.content_, bundle.features_, bundle.users_.size()});
   const data::SafetensorsFile file(files.parameters());
   read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
   bundle.network_->parameters_changed();
@@ -79,10 +88,12 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   return bundle;
 }
 
-RankerMetrics RankerBundle::evaluate(const data::Interactions& log, std::size_t cold_threshold,
+RankerMetrics RankerBundle::evaluate(const data::Interactions& log, const JudgingOptions& judging,
                                      const ProgressFn& progress) {
   const Samples samples(log, histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
-  RankerMetrics metrics = evaluate_samples(*network_, samples, {item_counts_, cold_threshold}, progress);
+  JudgingOptions like_training = judging;
+  like_training.batch_size = options_.batch_size;
+  RankerMetrics metrics = evaluate_samples(*network_, samples, item_counts_, like_training, progress);
   metrics.skipped_rows = log.num_skipped;
   return metrics;
 }
@@ -94,18 +105,28 @@ std::vector<std::uint32_t> RankerBundle::history(std::uint32_t user) const {
 }
 
 std::vector<float> RankerBundle::score_catalogue(std::uint32_t user) {
-  const auto seen = history(user);
-  std::vector<float> logits(items_.size());
+  return score_catalogues({&user, 1});
+}
+
+std::vector<float> RankerBundle::score_catalogues(std::span<const std::uint32_t> users) {
+  std::vector<float> logits(users.size() * items_.size());
+  std::size_t scored = 0;
   Batch batch;
-  for (std::size_t begin = 0; begin < items_.size(); begin += batch.size()) {
+  batch.clear();
+  const auto score_batch = [&] {
+    network_->score(batch, std::span(logits).subspan(scored, batch.size()));
+    scored += batch.size();
     batch.clear();
-    const std::size_t end = std::min(items_.size(), begin + network_->max_batch());
-    for (std::size_t item = begin; item < end; ++item) {
+  };
+  for (const std::uint32_t user : users) {
+    const auto seen = history(user);
+    for (std::uint32_t item = 0; item < items_.size(); ++item) {
       batch.history.insert(batch.history.end(), seen.begin(), seen.end());
-      batch.add(static_cast<std::uint32_t>(item), 0.0f);
+      batch.add(item, 0.0f);
+      if (batch.size() == network_->max_batch()) score_batch();
     }
-    network_->score(batch, std::span(logits).subspan(begin, batch.size()));
   }
+  if (batch.size() > 0) score_batch();
   return logits;
 }
 
@@ -125,34 +146,38 @@ std::vector<ScoredItem> RankerBundle::rank(std::uint32_t user, std::size_t top,
   return ranked;
 }
 
-eval::RankingSummary RankerBundle::rank_catalogue(const data::Interactions& log,
-                                                  const std::vector<std::size_t>& cutoffs, const ProgressFn& progress) {
-  std::map<std::uint32_t, std::vector<std::uint32_t>> relevant;  // ordered, so that sums have one order
+RankerBundle::RelevantItems RankerBundle::relevant_items(const data::Interactions& log) const {
+  RelevantItems relevant;
   for (std::size_t i = 0; i < log.size(); ++i) {
     if ((!log.has_labels() || log.labels[i] != 0) && !histories_.is_positive(log.users[i], log.items[i])) {
       relevant[log.users[i]].push_back(log.items[i]);
     }
   }
-  eval::RankingAverage average(cutoffs);
-  std::int64_t done = 0;
   for (auto& [user, items] : relevant) {
     std::ranges::sort(items);
     items.erase(std::unique(items.begin(), items.end()), items.end());
-    auto logits = score_catalogue(user);
-    std::vector<float> candidates = logits;
-    for (const std::uint32_t seen : histories_.positives(user))
-      candidates[seen] = -std::numeric_limits<float>::infinity();
-    std::vector<std::uint32_t> ranks;
-    std::ranges::sort(candidates, std::greater<>());
-    for (const std::uint32_t item : items) {
-      const auto worse = std::ranges::upper_bound(candidates, logits[item], std::greater<>());
-      ranks.push_back(static_cast<std::uint32_t>(worse - candidates.begin()) - 1);  // ties count against it
+  }
+  return relevant;
+}
+
+eval::RankingSummary RankerBundle::rank_catalogue(const data::Interactions& log,
+                                                  const std::vector<std::size_t>& cutoffs, const ProgressFn& progress) {
+  const RelevantItems relevant = relevant_items(log);
+  std::vector<std::uint32_t> users;
+  for (const auto& [user, items] : relevant) users.push_back(user);
+  const std::size_t at_once = std::max<std::size_t>(1, kLogitsAtOnce / std::max<std::size_t>(1, items_.size()));
+  eval::RankingAverage average(cutoffs);
+  for (std::size_t begin = 0; begin < users.size(); begin += at_once) {
+    const std::size_t end = std::min(users.size(), begin + at_once);
+    const auto logits = score_catalogues(std::span(users).subspan(begin, end - begin));
+    for (std::size_t u = begin; u < end; ++u) {
+      const auto of_user = std::span(logits).subspan((u - begin) * items_.size(), items_.size());
+      average.add(eval::ranks_of_relevant(of_user, relevant.at(users[u]), histories_.positives(users[u])));
     }
-    // Positives that tie with each other share the last places of their tie.
-    std::ranges::sort(ranks);
-    for (std::size_t i = ranks.size(); i-- > 1;) ranks[i - 1] = std::min(ranks[i - 1], ranks[i] - 1);
-    average.add(ranks);
-    if (progress) progress({"rank the catalogue", ++done, static_cast<std::int64_t>(relevant.size()), "users", ""});
+    if (progress) {
+      progress(
+          {"rank the catalogue", static_cast<std::int64_t>(end), static_cast<std::int64_t>(users.size()), "users", ""});
+    }
   }
   return average.summary();
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +21,7 @@
 #include "data/interactions.hpp"
 #include "eval/ranking_metrics.hpp"
 #include "rank/content.hpp"
+#include "rank/evaluation.hpp"
 #include "rank/item_codes.hpp"
 #include "rank/network.hpp"
 
@@ -45,8 +47,8 @@ class RankerBundle {
   data::IdIndex& users() { return users_; }
 
   /// Metrics over the rows of a log (its users and items indexed by users() and items()). A log without labels gets
-  /// sampled negatives. `cold_threshold`: items with fewer training interactions are cold.
-  RankerMetrics evaluate(const data::Interactions& log, std::size_t cold_threshold, const ProgressFn& progress = {});
+  /// sampled negatives. Scored in the training's batches, so that a validation log gets the training's figures.
+  RankerMetrics evaluate(const data::Interactions& log, const JudgingOptions& judging, const ProgressFn& progress = {});
 
   /// Ranks the whole catalogue, less the user's training positives, for every user with a positive in `log`, and
   /// averages over users. Ties are counted against the positive.
@@ -61,8 +63,15 @@ class RankerBundle {
   std::span<const std::uint32_t> positives(std::uint32_t user) const { return histories_.positives(user); }
 
  private:
+  /// Distinct items by user, both ascending, so that sums over users have one order.
+  using RelevantItems = std::map<std::uint32_t, std::vector<std::uint32_t>>;
+
   RankerBundle() = default;
+  /// What full rankings look for: the positives of a log that are none of training's.
+  RelevantItems relevant_items(const data::Interactions& log) const;
   std::vector<float> score_catalogue(std::uint32_t user);
+  /// Logits of all items for each of `users`: users x items, row-major.
+  std::vector<float> score_catalogues(std::span<const std::uint32_t> users);
 
   RankerOptions options_;
   data::IdIndex items_;

@@ -7,6 +7,8 @@
 #include "base/file.hpp"
 #include "data/options_json.hpp"
 #include "data/table_writer.hpp"
+#include "rank/loss_curve.hpp"
+#include "rank/metrics_json.hpp"
 
 namespace neume::rank {
 
@@ -23,14 +25,6 @@ std::string hash_of(const std::vector<T>& values) {
 
 json describe_log(const data::Interactions& log) {
   return {hash_of(log.users), hash_of(log.items), hash_of(log.timestamps), hash_of(log.labels)};
-}
-
-json optional_number(const std::optional<double>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-
-std::optional<double> read_optional(const json& value) {
-  return value.is_null() ? std::nullopt : std::optional(value.get<double>());
 }
 
 /// One column of ids for the rows `rows` of an index.
@@ -109,48 +103,18 @@ void write_history(const std::filesystem::path& path, const TrainingData& traini
   writer.finish(path, {{"neume", json{{"format_version", kRankerFormatVersion}, {"kind", "history"}}.dump()}});
 }
 
-json metrics_to_json(const RankerMetrics& m) {
-  return {{"auc", optional_number(m.auc)},
-          {"auc_cold", optional_number(m.auc_cold)},
-          {"logloss", m.logloss},
-          {"gauc", optional_number(m.gauc)},
-          {"gauc_mode", "impression"},
-          {"gauc_users_dropped", m.gauc_users_dropped},
-          {"base_rate", m.base_rate},
-          {"mean_prediction", m.mean_prediction},
-          {"samples", m.samples},
-          {"positives", m.positives},
-          {"users", m.users},
-          {"cold_samples", m.cold_samples},
-          {"cold_threshold", m.cold_threshold},
-          {"skipped_rows", m.skipped_rows}};
-}
-
 json epoch_to_json(const EpochReport& epoch) {
-  json out = {{"epoch", epoch.epoch}, {"training_loss", epoch.training_loss}, {"seconds", epoch.seconds}};
-  if (epoch.validation) out["validation"] = metrics_to_json(*epoch.validation);
+  json out = {{"epoch", epoch.epoch},
+              {"training_loss", epoch.training_loss},
+              {"seconds", epoch.seconds},
+              {"curve", curve_to_json(epoch.curve)}};
+  if (epoch.validation) out["validation"] = json(metrics_to_json(*epoch.validation));
   return out;
 }
 
 EpochReport epoch_from_json(const json& in) {
-  EpochReport epoch{in.at("epoch"), in.at("training_loss"), in.at("seconds"), {}};
-  if (!in.contains("validation")) return epoch;
-  const json& v = in.at("validation");
-  RankerMetrics m;
-  m.auc = read_optional(v.at("auc"));
-  m.auc_cold = read_optional(v.at("auc_cold"));
-  v.at("logloss").get_to(m.logloss);
-  m.gauc = read_optional(v.at("gauc"));
-  v.at("gauc_users_dropped").get_to(m.gauc_users_dropped);
-  v.at("base_rate").get_to(m.base_rate);
-  v.at("mean_prediction").get_to(m.mean_prediction);
-  v.at("samples").get_to(m.samples);
-  v.at("positives").get_to(m.positives);
-  v.at("users").get_to(m.users);
-  v.at("cold_samples").get_to(m.cold_samples);
-  v.at("cold_threshold").get_to(m.cold_threshold);
-  v.at("skipped_rows").get_to(m.skipped_rows);
-  epoch.validation = m;
+  EpochReport epoch{in.at("epoch"), in.at("training_loss"), in.at("seconds"), {}, curve_from_json(in.at("curve"))};
+  if (in.contains("validation")) epoch.validation = metrics_from_json(in.at("validation"));
   return epoch;
 }
 

@@ -32,7 +32,6 @@ std::string training_fingerprint(const TrainingData& training, const RankerOptio
 /// history.parquet: user_id, item_id and, where the log has time, timestamp of the positives, in the log's order.
 void write_history(const std::filesystem::path& path, const TrainingData& training);
 
-nlohmann::json metrics_to_json(const RankerMetrics& metrics);
 nlohmann::json epoch_to_json(const EpochReport& epoch);
 EpochReport epoch_from_json(const nlohmann::json& json);
 

@@ -17,7 +17,9 @@
 #include "data/sids_file.hpp"
 #include "data/table_writer.hpp"
 #include "rank/bundle_files.hpp"
+#include "rank/divergence.hpp"
 #include "rank/evaluation.hpp"
+#include "rank/loss_curve.hpp"
 #include "rank/model_file.hpp"
 #include "rank/model_setup.hpp"
 #include "rank/samples.hpp"
@@ -46,8 +48,10 @@ struct Position {
   double epoch_seconds = 0.0;
   std::size_t best_epoch = 0;
   double best_auc = -1.0;
+  LossCurve curve;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Position, epoch, next_sample, step, loss_sum, epoch_seconds, best_epoch, best_auc)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Position, epoch, next_sample, step, loss_sum, epoch_seconds, best_epoch, best_auc,
+                                   curve)
 
 class Training {
  public:
@@ -110,14 +114,17 @@ class Training {
       batch.clear();
       const std::size_t end = std::min(order.size(), at_.next_sample + options_.batch_size);
       for (std::size_t i = at_.next_sample; i < end; ++i) samples_.append(order[i], at_.epoch, batch);
-      at_.loss_sum += network_->train(batch, nn::adam_step<float>(adam, ++at_.step));
+      const double loss = network_->train(batch, nn::adam_step<float>(adam, ++at_.step));
+      at_.loss_sum += loss;
       at_.next_sample = end;
+      at_.curve.add({at_.step, batch.size(), loss, adam.learning_rate}, end, order.size());
       at_.epoch_seconds = seconds_before + seconds_since(start);
       check_loss();
       report(stage, order.size());
       const bool due = options_.checkpoint_every > 0 ? at_.step % options_.checkpoint_every == 0
                                                      : Clock::now() - last_checkpoint > kCheckpointInterval;
       if (due && end < order.size()) {
+        check_parameters();
         save_checkpoint();
         last_checkpoint = Clock::now();
       }
@@ -125,10 +132,21 @@ class Training {
   }
 
   void check_loss() const {
-    if (std::isfinite(at_.loss_sum)) return;
-    throw InvalidArgument(fmt::format(
-        "the training loss is no longer finite at step {} (epoch {}, sample {}) with learning-rate {}; lower it",
-        at_.step, at_.epoch, at_.next_sample, options_.learning_rate));
+    if (!std::isfinite(at_.loss_sum)) throw diverged("the training loss is no longer finite");
+  }
+
+  /// A step can spoil what only the next one's loss would show: asked before parameters are judged or written.
+  void check_parameters() const {
+    if (describe_divergence(network_->parameters())) throw diverged("what the step learnt is no longer finite");
+  }
+
+  InvalidArgument diverged(const char* what) const {
+    const auto parameters = network_->parameters();
+    auto where = describe_divergence(parameters);
+    if (!where) where = describe_largest_gradient(parameters);  // the loss overflowed before the gradients did
+    return InvalidArgument(fmt::format("step {} (epoch {}, sample {} of it): {}; {}; lower learning-rate, which is {}",
+                                       at_.step, at_.epoch, at_.next_sample, what,
+                                       where.value_or("all gradients are 0"), options_.learning_rate));
   }
 
   void report(const std::string& stage, std::size_t total) const {
@@ -139,10 +157,13 @@ class Training {
   }
 
   void finish_epoch() {
-    EpochReport epoch{at_.epoch, at_.loss_sum / static_cast<double>(samples_.size()), at_.epoch_seconds, {}};
+    check_parameters();
+    EpochReport epoch{
+        at_.epoch, at_.loss_sum / static_cast<double>(samples_.size()), at_.epoch_seconds, {}, at_.curve.points()};
     if (training_.validation) {
       const Samples validation(*training_.validation, histories_, sampling(false));
-      epoch.validation = evaluate_samples(*network_, validation, {item_counts_, options_.cold_threshold});
+      epoch.validation =
+          evaluate_samples(*network_, validation, item_counts_, {.cold_threshold = options_.cold_threshold});
       epoch.validation->skipped_rows = training_.validation->num_skipped;
     }
     result_.epochs.push_back(epoch);
@@ -151,6 +172,7 @@ class Training {
     at_.next_sample = 0;
     at_.loss_sum = 0.0;
     at_.epoch_seconds = 0.0;
+    at_.curve.clear();
     if (at_.epoch == options_.epochs) return;
     ++at_.epoch;
     save_checkpoint();

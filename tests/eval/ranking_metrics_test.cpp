@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -180,6 +182,48 @@ TEST(Ranking, HandWorkedUser) {
   EXPECT_DOUBLE_EQ(reciprocal_rank(std::vector<std::uint32_t>{3, 9}), 0.25);
   EXPECT_EQ(hit_at(std::vector<std::uint32_t>{3, 9}, 3), 0.0);
   EXPECT_EQ(hit_at(std::vector<std::uint32_t>{3, 9}, 4), 1.0);
+}
+
+/// The definition: sort the candidates, look every relevant item up behind its equals, part relevant ties.
+std::vector<std::uint32_t> ranks_by_sorting(const Scores& scores, const std::vector<std::uint32_t>& relevant,
+                                            const std::vector<std::uint32_t>& excluded) {
+  Scores candidates;
+  for (std::uint32_t i = 0; i < scores.size(); ++i)
+    if (std::ranges::find(excluded, i) == excluded.end()) candidates.push_back(scores[i]);
+  std::ranges::sort(candidates, std::greater<>());
+  std::vector<std::uint32_t> ranks;
+  for (const std::uint32_t item : relevant) {
+    const auto worse = std::ranges::upper_bound(candidates, scores[item], std::greater<>());
+    ranks.push_back(static_cast<std::uint32_t>(worse - candidates.begin()) - 1);
+  }
+  std::ranges::sort(ranks);
+  for (std::size_t i = ranks.size(); i-- > 1;) ranks[i - 1] = std::min(ranks[i - 1], ranks[i] - 1);
+  return ranks;
+}
+
+TEST(RanksOfRelevant, HandWorkedTies) {
+  // Candidates by score: 9 | 5 5 5 | 2 2 | 1, without item 1 (score 7). Items 2 and 4 tie with item 6 at 5.
+  const Scores scores{9, 7, 5, 2, 5, 1, 5, 2};
+  EXPECT_EQ(ranks_of_relevant(scores, std::vector<std::uint32_t>{2, 4}, std::vector<std::uint32_t>{1}),
+            (std::vector<std::uint32_t>{2, 3}));
+  EXPECT_EQ(ranks_of_relevant(scores, std::vector<std::uint32_t>{0, 7}, std::vector<std::uint32_t>{1}),
+            (std::vector<std::uint32_t>{0, 5}));
+  EXPECT_TRUE(ranks_of_relevant(scores, {}, {}).empty());
+  EXPECT_THROW(ranks_of_relevant(Scores{1, std::nanf("")}, std::vector<std::uint32_t>{0}, {}), InvalidArgument);
+}
+
+TEST(RanksOfRelevant, EqualsSortingTheCatalogue) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    base::Random random(seed);
+    const Scores scores = random_rows(3 + 5 * seed, 2 + seed * seed / 8, seed).scores;
+    std::vector<std::uint32_t> relevant, excluded;
+    for (std::uint32_t i = 0; i < scores.size(); ++i) {
+      const auto draw = random.index(10);
+      if (draw < 1 + seed % 5) relevant.push_back(i);
+      if (draw >= 8) excluded.push_back(i);
+    }
+    EXPECT_EQ(ranks_of_relevant(scores, relevant, excluded), ranks_by_sorting(scores, relevant, excluded)) << seed;
+  }
 }
 
 TEST(Ranking, PerfectOrderGivesNdcgOneAtEveryCutoff) {

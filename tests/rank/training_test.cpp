@@ -7,6 +7,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
 
 #include <neume/error.hpp>
 
@@ -98,6 +102,14 @@ TEST_F(TrainingTest, PermutedIdsHelpLess) {
   EXPECT_GT(*real.epochs[0].validation->auc, *permuted.epochs[0].validation->auc + 0.02);
 }
 
+/// The learning curve of every epoch in a finished folder.
+std::vector<nlohmann::json> curves_of(const fs::path& folder) {
+  const auto manifest = nlohmann::json::parse(base::read_file(folder / "manifest.json"));
+  std::vector<nlohmann::json> curves;
+  for (const auto& epoch : manifest.at("epochs")) curves.push_back(epoch.at("curve"));
+  return curves;
+}
+
 /// Stops a training from inside by an exception, as a kill would, after `steps` progress reports.
 struct Interrupt {};
 
@@ -130,6 +142,7 @@ TEST_F(TrainingTest, InterruptedTrainingEndsInTheSameBytes) {
     train_ranker(data, options, folder_ / ("whole" + tag));
     const auto whole = base::read_file(folder_ / ("whole" + tag) / "ranker.safetensors");
     EXPECT_TRUE(interrupted_bytes(data, options, folder_ / ("parts" + tag)) == whole) << "patience " << patience;
+    EXPECT_EQ(curves_of(folder_ / ("parts" + tag)), curves_of(folder_ / ("whole" + tag)));
   }
 }
 
@@ -152,7 +165,7 @@ TEST_F(TrainingTest, BundleSaysTheSameAsTheTraining) {
     const fs::path folder = folder_ / (labelled ? "labelled" : "sampled");
     const auto result = train_ranker(data, small_options(), folder);
     RankerBundle bundle = RankerBundle::load(folder);
-    const auto metrics = bundle.evaluate(*data.validation, 30);
+    const auto metrics = bundle.evaluate(*data.validation, {});
     EXPECT_EQ(metrics.auc, result.epochs.back().validation->auc);
     EXPECT_EQ(metrics.logloss, result.epochs.back().validation->logloss);
     EXPECT_EQ(metrics.auc_cold, result.epochs.back().validation->auc_cold);
@@ -188,7 +201,7 @@ TEST_F(TrainingTest, PatienceKeepsTheBestEpoch) {
   const auto result = train_ranker(data, options, folder_);
   ASSERT_LT(result.epochs.size(), 30u);
   EXPECT_EQ(result.epochs.size(), result.best_epoch + 2);
-  const auto metrics = RankerBundle::load(folder_).evaluate(*data.validation, 30);
+  const auto metrics = RankerBundle::load(folder_).evaluate(*data.validation, {});
   EXPECT_EQ(metrics.auc, result.epochs[result.best_epoch - 1].validation->auc);
 }
 
@@ -241,7 +254,80 @@ TEST_F(TrainingTest, ADivergingTrainingStops) {
     train_ranker(grouped_data(true), options, folder_);
     FAIL() << "expected the training to stop";
   } catch (const InvalidArgument& error) {
-    EXPECT_NE(std::string(error.what()).find("learning-rate"), std::string::npos);
+    const std::string message = error.what();
+    const std::regex expected(
+        "step \\d+ \\(epoch \\d+, sample \\d+ of it\\): .*; [a-z0-9_.]+: gradient (is nan|is infinite|of) .*lower "
+        "learning-rate, "
+        "which is 1000000");
+    EXPECT_TRUE(std::regex_search(message, expected)) << message;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "manifest.json"));
+}
+
+TEST_F(TrainingTest, ADivergenceInTheLastStepStopsToo) {
+  TrainingData data = grouped_data(true);
+  data.validation.reset();
+  RankerOptions options = small_options();
+  options.learning_rate = 1e6;
+  options.epochs = 1;
+  options.batch_size = data.train.size() / 2 + 1;  // two steps: the second sees infinite logits, or spoils the values
+  EXPECT_THROW(train_ranker(data, options, folder_), InvalidArgument);
+  EXPECT_FALSE(fs::exists(folder_ / "manifest.json"));
+}
+
+TEST_F(TrainingTest, DrawsALearningCurve) {
+  const TrainingData data = grouped_data(true);
+  RankerOptions options = small_options();
+  const auto result = train_ranker(data, options, folder_);
+  const std::size_t steps = (data.train.size() + options.batch_size - 1) / options.batch_size;
+  for (const EpochReport& epoch : result.epochs) {
+    ASSERT_EQ(epoch.curve.size(), steps);  // fewer than a hundred: a point each
+    double sum = 0.0;
+    for (std::size_t s = 0; s < steps; ++s) {
+      EXPECT_EQ(epoch.curve[s].step, (epoch.epoch - 1) * steps + s + 1);
+      EXPECT_EQ(epoch.curve[s].learning_rate, options.learning_rate);
+      const std::size_t samples = std::min(options.batch_size, data.train.size() - s * options.batch_size);
+      sum += epoch.curve[s].training_loss * static_cast<double>(samples);
+    }
+    EXPECT_NEAR(sum / static_cast<double>(data.train.size()), epoch.training_loss, 1e-9);
+  }
+  EXPECT_EQ(curves_of(folder_)[3].at("training_loss")[2], result.epochs[3].curve[2].training_loss);
+}
+
+/// The definition: every user's catalogue scored apart, sorted.
+eval::RankingSummary rank_by_sorting(RankerBundle& bundle, const data::Interactions& log) {
+  std::map<std::uint32_t, std::set<std::uint32_t>> relevant;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    const bool liked = !log.has_labels() || log.labels[i] != 0;
+    if (liked && !std::ranges::binary_search(bundle.positives(log.users[i]), log.items[i]))
+      relevant[log.users[i]].insert(log.items[i]);
+  }
+  eval::RankingAverage average(std::vector<std::size_t>{5, 20});
+  for (const auto& [user, items] : relevant) {
+    const auto ranked = bundle.rank(user, bundle.items().size(), bundle.positives(user));
+    std::vector<std::uint32_t> ranks;
+    for (std::uint32_t rank = 0; rank < ranked.size(); ++rank)
+      if (items.contains(ranked[rank].item)) ranks.push_back(rank);
+    average.add(ranks);
+  }
+  return average.summary();
+}
+
+TEST_F(TrainingTest, FullRankingIsThatOfEachUserAlone) {
+  for (const bool labelled : {false, true}) {
+    const TrainingData data = grouped_data(labelled);
+    const fs::path folder = folder_ / (labelled ? "labelled" : "sampled");
+    train_ranker(data, small_options(), folder);
+    RankerBundle bundle = RankerBundle::load(folder);
+    const auto expected = rank_by_sorting(bundle, *data.validation);
+    const auto found = bundle.rank_catalogue(*data.validation, {5, 20});
+    EXPECT_EQ(found.users, expected.users);
+    EXPECT_GT(found.users, 100u);
+    EXPECT_EQ(found.mrr, expected.mrr);
+    for (std::size_t k = 0; k < 2; ++k) {
+      EXPECT_EQ(found.at[k].recall, expected.at[k].recall);
+      EXPECT_EQ(found.at[k].ndcg, expected.at[k].ndcg);
+    }
   }
 }
 
