@@ -65,12 +65,16 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   bundle.options_.validate();
   const SemanticIds sids = data::read_semantic_ids(files.sids());
   bundle.items_ = data::IdIndex(sids.items);
-  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {});
-  bundle.histories_ = data::Histories(log, bundle.users_.size(), bundle.options_.seed);
-  bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
   bundle.content_ = std::make_unique<Content>();
-  bundle.network_ =
-      make_network(bundle.options_, {*bundle.codes_, *bundle.content_, bundle.features_, bundle.users_.size()});
+  if (manifest.at("files").contains(files.content().filename().string())) {
+    *bundle.content_ = read_content(files.content(), sids.items.size());
+  }
+  if (keeps_users(bundle.options_)) bundle.users_ = read_users(files.users());
+  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {});
+  bundle.histories_ = std::make_unique<data::Histories>(log, bundle.users_.size(), bundle.options_.seed);
+  bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
+  bundle.network_ = make_network(
+      bundle.options_, {*bundle.codes_, *bundle.content_, bundle.features_, *bundle.histories_, bundle.users_.size()});
   const data::SafetensorsFile file(files.parameters());
   read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
   bundle.network_->parameters_changed();
@@ -81,7 +85,7 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
 
 RankerMetrics RankerBundle::evaluate(const data::Interactions& log, std::size_t cold_threshold,
                                      const ProgressFn& progress) {
-  const Samples samples(log, histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
+  const Samples samples(log, *histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
   RankerMetrics metrics = evaluate_samples(*network_, samples, {item_counts_, cold_threshold}, progress);
   metrics.skipped_rows = log.num_skipped;
   return metrics;
@@ -89,7 +93,7 @@ RankerMetrics RankerBundle::evaluate(const data::Interactions& log, std::size_t 
 
 std::vector<std::uint32_t> RankerBundle::history(std::uint32_t user) const {
   std::vector<std::uint32_t> items;
-  histories_.append({user, static_cast<std::uint32_t>(items_.size())}, options_.history, items);
+  histories_->append({user, static_cast<std::uint32_t>(items_.size())}, options_.history, items);
   return items;
 }
 
@@ -102,7 +106,7 @@ std::vector<float> RankerBundle::score_catalogue(std::uint32_t user) {
     const std::size_t end = std::min(items_.size(), begin + network_->max_batch());
     for (std::size_t item = begin; item < end; ++item) {
       batch.history.insert(batch.history.end(), seen.begin(), seen.end());
-      batch.add(static_cast<std::uint32_t>(item), 0.0f);
+      batch.add(static_cast<std::uint32_t>(item), 0.0f, user);
     }
     network_->score(batch, std::span(logits).subspan(begin, batch.size()));
   }
@@ -129,7 +133,7 @@ eval::RankingSummary RankerBundle::rank_catalogue(const data::Interactions& log,
                                                   const std::vector<std::size_t>& cutoffs, const ProgressFn& progress) {
   std::map<std::uint32_t, std::vector<std::uint32_t>> relevant;  // ordered, so that sums have one order
   for (std::size_t i = 0; i < log.size(); ++i) {
-    if ((!log.has_labels() || log.labels[i] != 0) && !histories_.is_positive(log.users[i], log.items[i])) {
+    if ((!log.has_labels() || log.labels[i] != 0) && !histories_->is_positive(log.users[i], log.items[i])) {
       relevant[log.users[i]].push_back(log.items[i]);
     }
   }
@@ -140,7 +144,7 @@ eval::RankingSummary RankerBundle::rank_catalogue(const data::Interactions& log,
     items.erase(std::unique(items.begin(), items.end()), items.end());
     auto logits = score_catalogue(user);
     std::vector<float> candidates = logits;
-    for (const std::uint32_t seen : histories_.positives(user))
+    for (const std::uint32_t seen : histories_->positives(user))
       candidates[seen] = -std::numeric_limits<float>::infinity();
     std::vector<std::uint32_t> ranks;
     std::ranges::sort(candidates, std::greater<>());
