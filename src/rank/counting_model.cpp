@@ -135,6 +135,10 @@ Calibration CountingModel::calibration() const {
   return {values[0], values[1], values[2], values[3]};
 }
 
+void CountingModel::keep(const Calibration& line) {
+  std::ranges::copy(std::array{line.intercept, line.slope, line.mean, line.deviation}, calibration_.values());
+}
+
 void CountingModel::score(const Batch& batch, std::span<float> logits) {
   const Calibration line = calibration();
   const std::vector<float> scores = raw_scores(batch, false);
@@ -164,7 +168,7 @@ double CountingModel::loss_of(std::span<const float> scores, const Batch& batch)
 double CountingModel::fit_calibration() {
   if (kept_scores_.empty()) return 0.0;
   const Calibration line = rank::fit_calibration(kept_scores_, kept_labels_);
-  std::ranges::copy(std::array{line.intercept, line.slope, line.mean, line.deviation}, calibration_.values());
+  keep(line);
   double loss = 0.0;
   for (std::size_t i = 0; i < kept_scores_.size(); ++i) {
     loss +=

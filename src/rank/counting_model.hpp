@@ -37,7 +37,9 @@ inline constexpr double kRidge = 1e-3;
 /// A model that counts. train() learns nothing at once: it keeps scores and labels for fit_calibration().
 class CountingModel : public Network<float> {
  public:
-  explicit CountingModel(std::size_t max_batch) : max_batch_(max_batch), calibration_("calibration", 1, 4) {}
+  explicit CountingModel(std::size_t max_batch) : max_batch_(max_batch), calibration_("calibration", 1, 4) {
+    keep(Calibration{});
+  }
 
   std::size_t max_batch() const override { return max_batch_; }
   void score(const Batch& batch, std::span<float> logits) override;
@@ -57,6 +59,7 @@ class CountingModel : public Network<float> {
 
  private:
   Calibration calibration() const;
+  void keep(const Calibration& line);
   double loss_of(std::span<const float> scores, const Batch& batch) const;
 
   std::size_t max_batch_;
