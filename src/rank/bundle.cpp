@@ -74,12 +74,17 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   bundle.options_.validate();
   const SemanticIds sids = data::read_semantic_ids(files.sids());
   bundle.items_ = data::IdIndex(sids.items);
-  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {});
-  bundle.histories_ = data::Histories(log, bundle.users_.size(), bundle.options_.seed);
-  bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
   bundle.content_ = std::make_unique<Content>();
-  bundle.network_ = make_network(scoring_options(bundle.options_),
-                                 {*bundle.codes_, *bundle.content_, bundle.features_, bundle.users_.size()});
+  if (manifest.at("files").contains(files.content().filename().string())) {
+    *bundle.content_ = read_content(files.content(), sids.items.size());
+  }
+  if (keeps_users(bundle.options_)) bundle.users_ = read_users(files.users());
+  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {});
+  bundle.histories_ = std::make_unique<data::Histories>(log, bundle.users_.size(), bundle.options_.seed);
+  bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
+  bundle.network_ =
+      make_network(scoring_options(bundle.options_), {*bundle.codes_, *bundle.content_, bundle.features_,
+                                                      *bundle.histories_, bundle.users_.size()});
   const data::SafetensorsFile file(files.parameters());
   read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
   bundle.network_->parameters_changed();
@@ -90,7 +95,7 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
 
 RankerMetrics RankerBundle::evaluate(const data::Interactions& log, const JudgingOptions& judging,
                                      const ProgressFn& progress) {
-  const Samples samples(log, histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
+  const Samples samples(log, *histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
   JudgingOptions like_training = judging;
   like_training.batch_size = options_.batch_size;
   RankerMetrics metrics = evaluate_samples(*network_, samples, item_counts_, like_training, progress);
@@ -100,7 +105,7 @@ RankerMetrics RankerBundle::evaluate(const data::Interactions& log, const Judgin
 
 std::vector<std::uint32_t> RankerBundle::history(std::uint32_t user) const {
   std::vector<std::uint32_t> items;
-  histories_.append({user, static_cast<std::uint32_t>(items_.size())}, options_.history, items);
+  histories_->append({user, static_cast<std::uint32_t>(items_.size())}, options_.history, items);
   return items;
 }
 
@@ -122,7 +127,7 @@ std::vector<float> RankerBundle::score_catalogues(std::span<const std::uint32_t>
     const auto seen = history(user);
     for (std::uint32_t item = 0; item < items_.size(); ++item) {
       batch.history.insert(batch.history.end(), seen.begin(), seen.end());
-      batch.add(item, 0.0f);
+      batch.add(item, 0.0f, user);
       if (batch.size() == network_->max_batch()) score_batch();
     }
   }
@@ -149,7 +154,7 @@ std::vector<ScoredItem> RankerBundle::rank(std::uint32_t user, std::size_t top,
 RankerBundle::RelevantItems RankerBundle::relevant_items(const data::Interactions& log) const {
   RelevantItems relevant;
   for (std::size_t i = 0; i < log.size(); ++i) {
-    if ((!log.has_labels() || log.labels[i] != 0) && !histories_.is_positive(log.users[i], log.items[i])) {
+    if ((!log.has_labels() || log.labels[i] != 0) && !histories_->is_positive(log.users[i], log.items[i])) {
       relevant[log.users[i]].push_back(log.items[i]);
     }
   }
@@ -172,7 +177,7 @@ eval::RankingSummary RankerBundle::rank_catalogue(const data::Interactions& log,
     const auto logits = score_catalogues(std::span(users).subspan(begin, end - begin));
     for (std::size_t u = begin; u < end; ++u) {
       const auto of_user = std::span(logits).subspan((u - begin) * items_.size(), items_.size());
-      average.add(eval::ranks_of_relevant(of_user, relevant.at(users[u]), histories_.positives(users[u])));
+      average.add(eval::ranks_of_relevant(of_user, relevant.at(users[u]), histories_->positives(users[u])));
     }
     if (progress) {
       progress(

@@ -60,7 +60,7 @@ class RankerBundle {
 
   /// The user's last T training positives, oldest first.
   std::vector<std::uint32_t> history(std::uint32_t user) const;
-  std::span<const std::uint32_t> positives(std::uint32_t user) const { return histories_.positives(user); }
+  std::span<const std::uint32_t> positives(std::uint32_t user) const { return histories_->positives(user); }
 
  private:
   /// Distinct items by user, both ascending, so that sums over users have one order.
@@ -76,8 +76,8 @@ class RankerBundle {
   RankerOptions options_;
   data::IdIndex items_;
   data::IdIndex users_;
-  data::Histories histories_;
-  std::vector<std::uint32_t> item_counts_;  // training interactions of an item
+  std::unique_ptr<data::Histories> histories_;  // these have one place: the network refers to them
+  std::vector<std::uint32_t> item_counts_;      // training interactions of an item
   std::unique_ptr<ItemCodes> codes_;
   std::unique_ptr<Content> content_;
   data::FeatureLayout features_;

@@ -1,11 +1,16 @@
 #include "rank/bundle_files.hpp"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <span>
 #include <vector>
 
+#include <neume/error.hpp>
+
 #include "base/file.hpp"
 #include "data/options_json.hpp"
+#include "data/table_source.hpp"
 #include "data/table_writer.hpp"
 #include "rank/loss_curve.hpp"
 #include "rank/metrics_json.hpp"
@@ -70,6 +75,9 @@ std::string training_fingerprint(const TrainingData& training, const RankerOptio
   for (const auto& family : training.sids.families) {
     all["families"].push_back({family.name, family.codebook_sizes, hash_of(family.codes)});
   }
+  for (const auto& block : training.content.blocks) {
+    all["content"].push_back({block.name, block.rows.cols(), base::fingerprint(std::as_bytes(block.rows.flat()))});
+  }
   const std::string text = all.dump();
   return base::fingerprint(std::as_bytes(std::span(text)));
 }
@@ -101,6 +109,45 @@ void write_history(const std::filesystem::path& path, const TrainingData& traini
   }
   flush();
   writer.finish(path, {{"neume", json{{"format_version", kRankerFormatVersion}, {"kind", "history"}}.dump()}});
+}
+
+void write_users(const std::filesystem::path& path, const data::IdIndex& users, std::size_t count) {
+  IdColumn column(users.ids());
+  for (std::uint32_t user = 0; user < count; ++user) column.add(user);
+  const std::vector<data::ColumnSpec> specs = {column.spec("user_id")};
+  const std::vector<data::ColumnData> values = {column.data()};
+  data::TableWriter writer(specs);
+  writer.append(values);
+  writer.finish(path, {{"neume", json{{"format_version", kRankerFormatVersion}, {"kind", "users"}}.dump()}});
+}
+
+data::IdIndex read_users(const std::filesystem::path& path) {
+  data::TableSource table({path.string(), "", data::FileKind::parquet}, data::TypeSample::whole_file);
+  const auto id = data::IdColumn::of(table, "user_id", "train again");
+  data::IdIndex users;
+  data::QueryRows rows = table.select(id.expression);
+  while (rows.next()) {
+    const data::ColumnView column = rows.column(0);
+    for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+      const std::size_t row = rows.first_row() + i;
+      const bool valid = column.is_valid(i);
+      const bool is_new = valid && row == (id.is_text ? users.find_or_add(column.text(i))
+                                                      : users.find_or_add(column.values<std::int64_t>()[i]));
+      if (!is_new) {
+        throw DataError(fmt::format("{}: row {} (0-based): expected a user of its own, found {}; train again",
+                                    path.string(), row, valid ? "one that stands before" : "null"));
+      }
+    }
+  }
+  return users;
+}
+
+bool keeps_content(const RankerOptions& options) {
+  return options.model == RankerModel::vbpr || options.model == RankerModel::simtier_make;
+}
+
+bool keeps_users(const RankerOptions& options) {
+  return options.model == RankerModel::vbpr;
 }
 
 json epoch_to_json(const EpochReport& epoch) {

@@ -8,6 +8,7 @@
 
 #include <neume/ranker.hpp>
 
+#include "data/id_index.hpp"
 #include "rank/training.hpp"
 
 namespace neume::rank {
@@ -20,6 +21,8 @@ struct BundleFiles {
   std::filesystem::path parameters() const { return folder / "ranker.safetensors"; }
   std::filesystem::path sids() const { return folder / "sids.parquet"; }
   std::filesystem::path history() const { return folder / "history.parquet"; }
+  std::filesystem::path content() const { return folder / "content.safetensors"; }
+  std::filesystem::path users() const { return folder / "users.parquet"; }
   std::filesystem::path checkpoint() const { return folder / "checkpoint.safetensors"; }
   std::filesystem::path manifest() const { return folder / "manifest.json"; }
 
@@ -31,6 +34,16 @@ std::string training_fingerprint(const TrainingData& training, const RankerOptio
 
 /// history.parquet: user_id, item_id and, where the log has time, timestamp of the positives, in the log's order.
 void write_history(const std::filesystem::path& path, const TrainingData& training);
+
+/// users.parquet: user_id of the first `count` users, in their order; for the models with a row a user.
+void write_users(const std::filesystem::path& path, const data::IdIndex& users, std::size_t count);
+
+/// Throws DataError for a file that is no such table, or has a user twice.
+data::IdIndex read_users(const std::filesystem::path& path);
+
+/// Whether the finished bundle must hold the content vectors, or the users in their order.
+bool keeps_content(const RankerOptions& options);
+bool keeps_users(const RankerOptions& options);
 
 nlohmann::json epoch_to_json(const EpochReport& epoch);
 EpochReport epoch_from_json(const nlohmann::json& json);

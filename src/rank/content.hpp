@@ -3,10 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include <neume/item_ids.hpp>
 #include <neume/matrix.hpp>
+
+#include "data/catalogue.hpp"
 
 namespace neume::rank {
 
@@ -23,5 +27,15 @@ struct Content {
 
   bool empty() const { return blocks.empty(); }
 };
+
+/// All modalities of a catalogue on the rows of `items`; an item that the catalogue lacks is missing in all of them.
+/// Throws InvalidArgument for a modality that none of `items` has.
+Content make_content(const data::Catalogue& catalogue, const ItemIds& items);
+
+/// content.safetensors (docs/formats/ranker.md), written atomically. Throws DataError where it cannot be written.
+void write_content(const std::filesystem::path& path, const Content& content);
+
+/// Throws DataError for a broken file, or one that has not `num_items` rows.
+Content read_content(const std::filesystem::path& path, std::size_t num_items);
 
 }  // namespace neume::rank

@@ -5,13 +5,21 @@
 #include <neume/error.hpp>
 
 #include "base/random.hpp"
+#include "rank/dlrm.hpp"
+#include "rank/item_knn.hpp"
+#include "rank/popularity.hpp"
 #include "rank/sequence_model.hpp"
+#include "rank/vbpr.hpp"
 
 namespace neume::rank {
 
 namespace {
 constexpr const char* kJoint = "joint";
 constexpr std::uint64_t kPermutationStream = 7;
+
+bool reads_codes(RankerModel model) {
+  return model != RankerModel::vbpr && model != RankerModel::popularity && model != RankerModel::itemknn;
+}
 }  // namespace
 
 ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
@@ -23,6 +31,10 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
     throw InvalidArgument(
         "mcca queries every family by the joint one, but the semantic IDs in use have no family 'joint'; fit with "
         "--joint, or use --model din");
+  }
+  if (!names.empty() && !reads_codes(options.model)) {
+    throw InvalidArgument("families: " + std::string(kRankerModelNames[static_cast<std::size_t>(options.model)]) +
+                          " reads no semantic IDs; leave them out, or use --model din or dlrm");
   }
   ItemCodes codes = names.empty() ? ItemCodes(sids.items.size()) : ItemCodes(sids, names);
   if (options.permute_items) codes.permute_items(base::derive_seed(options.seed, kPermutationStream));
@@ -57,6 +69,15 @@ std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const
     case RankerModel::mcca:
     case RankerModel::din:
       return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs.codes), inputs.codes, options.seed);
+    case RankerModel::vbpr:
+      return std::make_unique<Vbpr<float>>(VbprSpec{options.embedding_width, options.batch_size}, inputs, options.seed);
+    case RankerModel::dlrm:
+      return std::make_unique<Dlrm<float>>(DlrmSpec{options.embedding_width, options.mlp, options.batch_size}, inputs,
+                                           options.seed);
+    case RankerModel::popularity:
+      return std::make_unique<Popularity>(inputs.histories, inputs.codes.num_items(), options.batch_size);
+    case RankerModel::itemknn:
+      return std::make_unique<ItemKnn>(inputs.histories, inputs.codes.num_items(), options.batch_size);
     default:
       throw InvalidArgument("model: not there yet");
   }

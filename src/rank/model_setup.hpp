@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "data/features.hpp"
+#include "data/histories.hpp"
 #include "rank/content.hpp"
 #include "rank/item_codes.hpp"
 #include "rank/network.hpp"
@@ -14,15 +15,18 @@
 namespace neume::rank {
 
 /// The families that the options name or imply, permuted over the items where the options ask for the control. Throws
-/// InvalidArgument for a family that is not there, or where mcca has no family "joint".
+/// InvalidArgument for a family that is not there, where mcca has no family "joint", or where families are named for a
+/// model that reads no codes.
 ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options);
 
-/// What a network reads besides its batches. Codes and content must outlive the network; the layout is copied.
+/// What a network reads besides its batches. Codes, content and histories must outlive the network; the layout is
+/// copied.
 struct NetworkInputs {
   const ItemCodes& codes;
   const Content& content;
   const data::FeatureLayout& features;
-  std::size_t num_users = 0;  ///< of the training log
+  const data::Histories& histories;  ///< of the training log
+  std::size_t num_users = 0;         ///< of the training log; users from here on are unknown to it
 };
 
 /// The network of `options`, untrained. Throws InvalidArgument where the inputs lack what it reads.

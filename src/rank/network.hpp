@@ -43,6 +43,14 @@ class Network {
 
   /// To be called after parameters were written from outside.
   virtual void parameters_changed() {}
+
+  /// False for the models that count (popularity, itemknn): train() moves nothing but keeps each sample's score and
+  /// label, one pass over the training samples is enough, and fit_calibration() must end it.
+  virtual bool learns_by_gradient() const { return true; }
+
+  /// Fits the logits of a model that counts to what train() kept, and forgets that. Returns the sum of the samples'
+  /// losses afterwards; 0 for a model that learns by gradient, where there is nothing to do.
+  virtual double fit_calibration() { return 0.0; }
 };
 
 }  // namespace neume::rank

@@ -22,7 +22,7 @@ void Samples::append(std::size_t index, std::uint64_t epoch, Batch& batch) const
     query.hide_one = true;
   }
   histories_.append(query, options_.history, batch.history);
-  batch.add(target, positive ? 1.0f : 0.0f);
+  batch.add(target, positive ? 1.0f : 0.0f, log_.users[row]);
 }
 
 std::uint32_t Samples::sample_negative(std::size_t index, std::uint64_t epoch) const {

@@ -63,7 +63,8 @@ class Training {
         files_(std::move(folder)),
         histories_(training.train, training.users.size(), options.seed),
         codes_(select_codes(training.sids, options)),
-        network_(make_network(options, {codes_, training.content, features_, training.users.size()})),
+        num_users_(std::ranges::max(training.train.users) + std::size_t{1}),
+        network_(make_network(options, {codes_, training.content, features_, histories_, num_users_})),
         samples_(training.train, histories_, sampling(true)),
         item_counts_(count_items(training.train, training.sids.items.size())),
         fingerprint_(training_fingerprint(training, options)) {}
@@ -71,7 +72,7 @@ class Training {
   TrainingResult run() {
     std::filesystem::remove(files_.manifest());  // what is there now is no longer finished
     result_.resumed = resume();
-    for (; at_.epoch <= options_.epochs && !stopped_early(); ++at_.epoch) {
+    for (; at_.epoch <= num_epochs() && !stopped_early(); ++at_.epoch) {
       train_epoch();
       finish_epoch();
     }
@@ -85,6 +86,9 @@ class Training {
   SamplingOptions sampling(bool training) const {
     return {training_.sids.items.size(), options_.history, options_.negatives, options_.seed, training};
   }
+
+  /// A model that counts has nothing to learn from a second pass.
+  std::size_t num_epochs() const { return network_->learns_by_gradient() ? options_.epochs : 1; }
 
   bool stopped_early() const {
     return options_.patience > 0 && at_.best_epoch > 0 && at_.epoch > at_.best_epoch + options_.patience;
@@ -123,12 +127,13 @@ class Training {
       report(stage, order.size());
       const bool due = options_.checkpoint_every > 0 ? at_.step % options_.checkpoint_every == 0
                                                      : Clock::now() - last_checkpoint > kCheckpointInterval;
-      if (due && end < order.size()) {
+      if (due && end < order.size() && network_->learns_by_gradient()) {
         check_parameters();
         save_checkpoint();
         last_checkpoint = Clock::now();
       }
     }
+    if (!network_->learns_by_gradient()) at_.loss_sum = network_->fit_calibration();
   }
 
   void check_loss() const {
@@ -173,7 +178,7 @@ class Training {
     at_.loss_sum = 0.0;
     at_.epoch_seconds = 0.0;
     at_.curve.clear();
-    if (at_.epoch == options_.epochs) return;
+    if (at_.epoch == num_epochs()) return;
     ++at_.epoch;
     save_checkpoint();
     --at_.epoch;
@@ -264,7 +269,16 @@ class Training {
                      {"training_fingerprint", fingerprint_},
                      {"best_epoch", result_.best_epoch}};
     for (const auto& epoch : result_.epochs) manifest["epochs"].push_back(epoch_to_json(epoch));
-    for (const auto& file : {files_.parameters(), files_.sids(), files_.history()}) {
+    std::vector<std::filesystem::path> written = {files_.parameters(), files_.sids(), files_.history()};
+    if (keeps_content(options_) && !training_.content.empty()) {
+      write_content(files_.content(), training_.content);
+      written.push_back(files_.content());
+    }
+    if (keeps_users(options_)) {
+      write_users(files_.users(), training_.users, num_users_);
+      written.push_back(files_.users());
+    }
+    for (const auto& file : written) {
       manifest["files"][file.filename().string()] = base::fingerprint_of_file(file);
     }
     base::write_file(files_.manifest(), manifest.dump(2) + "\n");
@@ -277,6 +291,7 @@ class Training {
   data::Histories histories_;
   ItemCodes codes_;
   data::FeatureLayout features_;
+  std::size_t num_users_;  // of the training log; the validation log's own users come after them
   std::unique_ptr<Network<float>> network_;
   Samples samples_;
   std::vector<std::uint32_t> item_counts_;
