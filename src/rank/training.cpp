@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include <neume/error.hpp>
 
@@ -21,6 +20,7 @@
 #include "rank/model_file.hpp"
 #include "rank/model_setup.hpp"
 #include "rank/samples.hpp"
+#include "rank/shuffled_order.hpp"
 
 namespace neume::rank {
 
@@ -86,20 +86,14 @@ class Training {
     return options_.patience > 0 && at_.best_epoch > 0 && at_.epoch > at_.best_epoch + options_.patience;
   }
 
-  std::vector<std::uint32_t> shuffled_samples() const {
-    if (samples_.size() > std::numeric_limits<std::uint32_t>::max()) {
-      throw InvalidArgument(
-          fmt::format("{} samples an epoch are more than 2^32 - 1; lower --negatives", samples_.size()));
-    }
-    std::vector<std::uint32_t> order(samples_.size());
-    std::iota(order.begin(), order.end(), 0u);
-    base::Random random(base::derive_seed(base::derive_seed(options_.seed, kShuffleStream), at_.epoch));
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.index(i)]);
-    return order;
+  /// The order in which this epoch visits the samples.
+  ShuffledOrder shuffled_samples() const {
+    const std::uint64_t seed = base::derive_seed(base::derive_seed(options_.seed, kShuffleStream), at_.epoch);
+    return {samples_.size(), options_.shuffle_rows, seed};
   }
 
   void train_epoch() {
-    const auto order = shuffled_samples();
+    ShuffledOrder order = shuffled_samples();
     const nn::AdamOptions adam{options_.learning_rate};
     const auto start = Clock::now();
     const double seconds_before = at_.epoch_seconds;
