@@ -13,9 +13,10 @@ rank::TrainingData read_training_data(const TrainingFiles& files) {
   rank::TrainingData data;
   data.sids = data::read_semantic_ids(files.sids);
   const data::IdIndex items(data.sids.items);
-  data.train = data::read_interactions(files.train, items, data.users, files.log);
+  const data::LogReading reading{files.spill};
+  data.train = data::read_interactions(files.train, items, data.users, files.log, reading);
   if (!files.validation.empty()) {
-    data.validation = data::read_interactions(files.validation, items, data.users, files.log);
+    data.validation = data::read_interactions(files.validation, items, data.users, files.log, reading);
   }
   return data;
 }

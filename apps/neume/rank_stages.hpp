@@ -20,6 +20,7 @@ struct TrainingFiles {
   std::string train;
   std::string validation;  ///< empty: none
   data::InteractionOptions log;
+  base::SpillPolicy spill;  ///< where logs lie that are longer than --shuffle-rows
 };
 
 /// Reads what a ranker learns from. Throws DataError and InvalidArgument as the readers do.

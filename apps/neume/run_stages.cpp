@@ -227,12 +227,18 @@ class Run {
     return json;
   }
 
-  const rank::TrainingData& training_data(const std::string& quantizer) {
-    if (!training_data_ || training_quantizer_ != quantizer) {
+  /// What a ranker learns from; kept from one training to the next that reads the same.
+  const rank::TrainingData& training_data(const RankerPlan& ranker) {
+    const TrainingFiles files{sids_file(ranker.quantizer).string(),
+                              plan_.log.train,
+                              plan_.log.validation,
+                              plan_.log.options,
+                              {plan_.out(), ranker.options.shuffle_rows}};
+    const Json key{ranker.quantizer, ranker.options.shuffle_rows};
+    if (!training_data_ || training_key_ != key) {
       training_data_.reset();
-      training_data_ =
-          read_training_data({sids_file(quantizer).string(), plan_.log.train, plan_.log.validation, plan_.log.options});
-      training_quantizer_ = quantizer;
+      training_data_ = read_training_data(files);
+      training_key_ = key;
     }
     return *training_data_;
   }
@@ -246,7 +252,7 @@ class Run {
                                                     {"logs", log_fingerprints_}});
     if (stage.is_up_to_date()) return say(title, "up to date");
     const auto start = Clock::now();
-    const rank::TrainingData& data = training_data(ranker.quantizer);
+    const rank::TrainingData& data = training_data(ranker);
     stage.begin();
     rank::TrainingEvents events;
     events.progress = console_.progress(title);
@@ -304,7 +310,7 @@ class Run {
   Json modality_inputs_;
   Json log_fingerprints_;
   std::optional<rank::TrainingData> training_data_;
-  std::string training_quantizer_;
+  Json training_key_;
 };
 
 }  // namespace

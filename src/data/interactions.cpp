@@ -90,8 +90,9 @@ struct LogColumns {
 /// leaves the caller's index as it was.
 class LogReader {
  public:
-  LogReader(const TableSource& table, const LogColumns& columns, const IdIndex& items, OnUnknownItem on_unknown_item)
-      : table_(table), columns_(columns), items_(items), on_unknown_item_(on_unknown_item) {}
+  LogReader(const TableSource& table, const LogColumns& columns, const IdIndex& items, OnUnknownItem on_unknown_item,
+            const LogReading& reading)
+      : table_(table), columns_(columns), items_(items), on_unknown_item_(on_unknown_item), log_(reading.spill) {}
 
   void add(const QueryRows& rows) {
     const ColumnView user = rows.column(0);
@@ -217,7 +218,7 @@ class LogReader {
 }  // namespace
 
 Interactions read_interactions(const std::string& source, const IdIndex& items, IdIndex& users,
-                               const InteractionOptions& options) {
+                               const InteractionOptions& options, const LogReading& reading) {
   const SourcePath path = SourcePath::parse(source);
   if (!path.expression.empty()) {
     throw InvalidArgument(fmt::format("{}: a log is a whole table, found the column :{}; name columns with options",
@@ -225,7 +226,7 @@ Interactions read_interactions(const std::string& source, const IdIndex& items, 
   }
   return read_table(path, [&](TableSource& table) {
     const LogColumns columns(table, options);
-    LogReader reader(table, columns, items, options.on_unknown_item);
+    LogReader reader(table, columns, items, options.on_unknown_item, reading);
     QueryRows rows = table.select(columns.select_list());
     while (rows.next()) reader.add(rows);
     return reader.finish(users);

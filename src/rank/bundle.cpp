@@ -65,7 +65,8 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   bundle.options_.validate();
   const SemanticIds sids = data::read_semantic_ids(files.sids());
   bundle.items_ = data::IdIndex(sids.items);
-  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {});
+  const data::LogReading reading{{folder, bundle.options_.shuffle_rows}};
+  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {}, reading);
   bundle.histories_ = data::Histories(log, bundle.users_.size(), bundle.options_.seed);
   bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
   bundle.content_ = std::make_unique<Content>();

@@ -16,8 +16,8 @@ using nlohmann::json;
 
 constexpr std::size_t kWriteChunk = 1 << 16;
 
-template <class T>
-std::string hash_of(const std::vector<T>& values) {
+template <class Array>
+std::string hash_of(const Array& values) {
   return base::fingerprint(std::as_bytes(std::span(values)));
 }
 
