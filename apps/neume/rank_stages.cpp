@@ -13,11 +13,13 @@ rank::TrainingData read_training_data(const TrainingFiles& files) {
   rank::TrainingData data;
   data.sids = data::read_semantic_ids(files.sids);
   const data::IdIndex items(data.sids.items);
-  const data::LogReading reading{files.spill};
+  data.features = data::FeatureSet(files.features, files.feature_buckets);
+  const data::LogReading reading{files.spill, &data.features};
   data.train = data::read_interactions(files.train, items, data.users, files.log, reading);
   if (!files.validation.empty()) {
     data.validation = data::read_interactions(files.validation, items, data.users, files.log, reading);
   }
+  data.features.read_items(items, files.log.item_column);
   return data;
 }
 
@@ -40,7 +42,9 @@ rank::TrainingResult train(const rank::TrainingData& data, const RankerOptions& 
 
 Json judge_ranker(rank::RankerBundle& bundle, const TestLog& test, const JudgeOptions& options,
                   const ProgressFn& progress) {
-  const data::Interactions log = data::read_interactions(test.file, bundle.items(), bundle.users(), test.options);
+  const data::LogReading reading{{}, &bundle.features()};
+  const data::Interactions log =
+      data::read_interactions(test.file, bundle.items(), bundle.users(), test.options, reading);
   Json json{{"format", "neume-metrics"}, {"version", 1}};
   json.update(metrics_json(bundle.evaluate(log, options.cold_threshold, progress)));
   if (options.full_ranking) add_ranking(json, bundle.rank_catalogue(log, options.cutoffs, progress));

@@ -68,10 +68,13 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   const data::LogReading reading{{folder, bundle.options_.shuffle_rows}};
   const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {}, reading);
   bundle.histories_ = data::Histories(log, bundle.users_.size(), bundle.options_.seed);
+  if (!bundle.options_.features.empty()) {
+    bundle.features_ = data::FeatureSet::load(files.features(), files.item_features(), sids.items.size());
+  }
   bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
   bundle.content_ = std::make_unique<Content>();
-  bundle.network_ =
-      make_network(bundle.options_, {*bundle.codes_, *bundle.content_, bundle.features_, bundle.users_.size()});
+  bundle.network_ = make_network(bundle.options_,
+                                 {*bundle.codes_, *bundle.content_, bundle.features_.layout(), bundle.users_.size()});
   const data::SafetensorsFile file(files.parameters());
   read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
   bundle.network_->parameters_changed();
@@ -82,7 +85,8 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
 
 RankerMetrics RankerBundle::evaluate(const data::Interactions& log, std::size_t cold_threshold,
                                      const ProgressFn& progress) {
-  const Samples samples(log, histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
+  const Samples samples(log, histories_,
+                        {items_.size(), options_.history, options_.negatives, options_.seed, false, &features_});
   RankerMetrics metrics = evaluate_samples(*network_, samples, {item_counts_, cold_threshold}, progress);
   metrics.skipped_rows = log.num_skipped;
   return metrics;
@@ -103,7 +107,9 @@ std::vector<float> RankerBundle::score_catalogue(std::uint32_t user) {
     const std::size_t end = std::min(items_.size(), begin + network_->max_batch());
     for (std::size_t item = begin; item < end; ++item) {
       batch.history.insert(batch.history.end(), seen.begin(), seen.end());
-      batch.add(static_cast<std::uint32_t>(item), 0.0f);
+      features_.append_unknown_log(batch.categories, batch.numbers);
+      features_.append_item(item, batch.categories, batch.numbers);
+      batch.add(static_cast<std::uint32_t>(item), 0.0f, user < histories_.num_users() ? user : Batch::kNoUser);
     }
     network_->score(batch, std::span(logits).subspan(begin, batch.size()));
   }

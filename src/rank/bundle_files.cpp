@@ -22,7 +22,8 @@ std::string hash_of(const Array& values) {
 }
 
 json describe_log(const data::Interactions& log) {
-  return {hash_of(log.users), hash_of(log.items), hash_of(log.timestamps), hash_of(log.labels)};
+  return {hash_of(log.users),  hash_of(log.items),      hash_of(log.timestamps),
+          hash_of(log.labels), hash_of(log.categories), hash_of(log.numbers)};
 }
 
 json optional_number(const std::optional<double>& value) {
@@ -72,6 +73,7 @@ std::string training_fingerprint(const TrainingData& training, const RankerOptio
               {"options", data::options_to_json(deciding)},
               {"items", training.sids.items.size()},
               {"train", describe_log(training.train)}};
+  if (!training.features.empty()) all["features"] = training.features.fingerprint();
   if (training.validation) all["validation"] = describe_log(*training.validation);
   for (const auto& family : training.sids.families) {
     all["families"].push_back({family.name, family.codebook_sizes, hash_of(family.codes)});

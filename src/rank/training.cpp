@@ -59,7 +59,7 @@ class Training {
         files_(std::move(folder)),
         histories_(training.train, training.users.size(), options.seed),
         codes_(select_codes(training.sids, options)),
-        network_(make_network(options, {codes_, training.content, features_, training.users.size()})),
+        network_(make_network(options, {codes_, training.content, training.features.layout(), training.users.size()})),
         samples_(training.train, histories_, sampling(true)),
         item_counts_(count_items(training.train, training.sids.items.size())),
         fingerprint_(training_fingerprint(training, options)) {}
@@ -79,7 +79,8 @@ class Training {
 
  private:
   SamplingOptions sampling(bool training) const {
-    return {training_.sids.items.size(), options_.history, options_.negatives, options_.seed, training};
+    return {training_.sids.items.size(), options_.history, options_.negatives, options_.seed, training,
+            &training_.features};
   }
 
   bool stopped_early() const {
@@ -236,7 +237,13 @@ class Training {
                      {"training_fingerprint", fingerprint_},
                      {"best_epoch", result_.best_epoch}};
     for (const auto& epoch : result_.epochs) manifest["epochs"].push_back(epoch_to_json(epoch));
-    for (const auto& file : {files_.parameters(), files_.sids(), files_.history()}) {
+    std::vector<std::filesystem::path> written = {files_.parameters(), files_.sids(), files_.history()};
+    if (!training_.features.empty()) {
+      training_.features.save(files_.features(), files_.item_features());
+      written.push_back(files_.features());
+      if (!training_.features.item_features().empty()) written.push_back(files_.item_features());
+    }
+    for (const auto& file : written) {
       manifest["files"][file.filename().string()] = base::fingerprint_of_file(file);
     }
     base::write_file(files_.manifest(), manifest.dump(2) + "\n");
@@ -248,7 +255,6 @@ class Training {
   BundleFiles files_;
   data::Histories histories_;
   ItemCodes codes_;
-  data::FeatureLayout features_;
   std::unique_ptr<Network<float>> network_;
   Samples samples_;
   std::vector<std::uint32_t> item_counts_;
@@ -266,6 +272,9 @@ TrainingResult train_ranker(const TrainingData& training, const RankerOptions& o
   const auto& labels = training.train.labels;
   if (training.train.size() == 0 || (!labels.empty() && std::ranges::count(labels, std::uint8_t{1}) == 0)) {
     throw DataError("the training log has no positives; check its label column or --label");
+  }
+  if (training.features.empty() != options.features.empty()) {
+    throw InvalidArgument("the data were not read with the features that the options name");
   }
   return Training(training, options, folder, events).run();
 }
