@@ -14,10 +14,13 @@ rank::TrainingData read_training_data(const TrainingFiles& files) {
   rank::TrainingData data;
   data.sids = data::read_semantic_ids(files.sids);
   const data::IdIndex items(data.sids.items);
-  data.train = data::read_interactions(files.train, items, data.users, files.log);
+  data.features = data::FeatureSet(files.features, files.feature_buckets);
+  const data::LogReading reading{files.spill, &data.features};
+  data.train = data::read_interactions(files.train, items, data.users, files.log, reading);
   if (!files.validation.empty()) {
-    data.validation = data::read_interactions(files.validation, items, data.users, files.log);
+    data.validation = data::read_interactions(files.validation, items, data.users, files.log, reading);
   }
+  data.features.read_items(items, files.log.item_column);
   return data;
 }
 
@@ -40,7 +43,9 @@ rank::TrainingResult train(const rank::TrainingData& data, const RankerOptions& 
 
 Json judge_ranker(rank::RankerBundle& bundle, const TestLog& test, const JudgeOptions& options,
                   const ProgressFn& progress) {
-  const data::Interactions log = data::read_interactions(test.file, bundle.items(), bundle.users(), test.options);
+  const data::LogReading reading{{}, &bundle.features()};
+  const data::Interactions log =
+      data::read_interactions(test.file, bundle.items(), bundle.users(), test.options, reading);
   Json json{{"format", "neume-metrics"}, {"version", kMetricsVersion}};
   json.update(rank::metrics_to_json(
       bundle.evaluate(log, {options.cold_threshold, options.cold_thresholds, options.gauc_mode}, progress)));

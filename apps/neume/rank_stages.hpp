@@ -18,6 +18,9 @@ struct TrainingFiles {
   std::string train;
   std::string validation;  ///< empty: none
   data::InteractionOptions log;
+  std::vector<std::string> features = {};  ///< as --feature names them
+  std::size_t feature_buckets = 0;
+  base::SpillPolicy spill = {};  ///< where logs lie that are longer than --shuffle-rows
 };
 
 /// Reads what a ranker learns from. Throws DataError and InvalidArgument as the readers do.

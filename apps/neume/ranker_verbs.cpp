@@ -19,8 +19,14 @@ int run(const TrainSettings& settings, Console& console) {
   require_flag(settings.out, "--out");
   check_writable(std::filesystem::path(settings.out) / "manifest.json");
   settings.ranker.validate();
-  const rank::TrainingData data =
-      read_training_data({settings.sids, settings.train, settings.validation, settings.log});
+  const RankerOptions& ranker = settings.ranker;
+  const rank::TrainingData data = read_training_data({settings.sids,
+                                                      settings.train,
+                                                      settings.validation,
+                                                      settings.log,
+                                                      ranker.features,
+                                                      ranker.feature_buckets,
+                                                      {settings.out, ranker.shuffle_rows}});
   console.print(fmt::format("{} items, {} users, {} rows{}{}", data.sids.items.size(), data.users.size(),
                             data.train.size(), data.train.has_labels() ? "" : ", all positive: negatives are sampled",
                             data.train.has_time() ? "" : "; no time: a history is the user's other positives"));

@@ -227,12 +227,20 @@ class Run {
     return json;
   }
 
-  const rank::TrainingData& training_data(const std::string& quantizer) {
-    if (!training_data_ || training_quantizer_ != quantizer) {
+  /// What a ranker learns from; kept from one training to the next that reads the same.
+  const rank::TrainingData& training_data(const RankerPlan& ranker) {
+    const RankerOptions& options = ranker.options;
+    const Json key{ranker.quantizer, options.features, options.feature_buckets, options.shuffle_rows};
+    if (!training_data_ || training_key_ != key) {
       training_data_.reset();
-      training_data_ =
-          read_training_data({sids_file(quantizer).string(), plan_.log.train, plan_.log.validation, plan_.log.options});
-      training_quantizer_ = quantizer;
+      training_data_ = read_training_data({sids_file(ranker.quantizer).string(),
+                                           plan_.log.train,
+                                           plan_.log.validation,
+                                           plan_.log.options,
+                                           options.features,
+                                           options.feature_buckets,
+                                           {plan_.out(), options.shuffle_rows}});
+      training_key_ = key;
     }
     return *training_data_;
   }
@@ -241,12 +249,17 @@ class Run {
     const std::string title = fmt::format("ranker {}, seed {}", ranker.name, seed);
     RankerOptions options = ranker.options;
     options.seed = seed;
-    const Stage stage(ranker_folder(ranker, seed), {{"ranker", json_of(options)},
-                                                    {"sids", base::fingerprint_of_file(sids_file(ranker.quantizer))},
-                                                    {"logs", log_fingerprints_}});
+    Json inputs{{"ranker", json_of(options)},
+                {"sids", base::fingerprint_of_file(sids_file(ranker.quantizer))},
+                {"logs", log_fingerprints_}};
+    for (const std::string& text : options.features) {
+      const std::string file = data::FeatureSpec::parse(text).file;
+      if (!file.empty()) inputs["feature tables"][text] = fingerprint_of_source(file);
+    }
+    const Stage stage(ranker_folder(ranker, seed), inputs);
     if (stage.is_up_to_date()) return say(title, "up to date");
     const auto start = Clock::now();
-    const rank::TrainingData& data = training_data(ranker.quantizer);
+    const rank::TrainingData& data = training_data(ranker);
     stage.begin();
     rank::TrainingEvents events;
     events.progress = console_.progress(title);
@@ -304,7 +317,7 @@ class Run {
   Json modality_inputs_;
   Json log_fingerprints_;
   std::optional<rank::TrainingData> training_data_;
-  std::string training_quantizer_;
+  Json training_key_;
 };
 
 }  // namespace

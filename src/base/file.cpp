@@ -101,8 +101,12 @@ MappedFile::MappedFile(MappedFile&& other) noexcept : data_(other.data_), size_(
   other.size_ = 0;
 }
 
+std::uint64_t hash64(std::span<const std::byte> bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
 std::string fingerprint(std::span<const std::byte> bytes) {
-  return fmt::format("{:016x}", XXH3_64bits(bytes.data(), bytes.size()));
+  return fmt::format("{:016x}", hash64(bytes));
 }
 
 std::string fingerprint_of_file(const Path& path) {

@@ -40,7 +40,9 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-/// 64-bit content hash (XXH3), as 16 hex digits.
+/// 64-bit content hash (XXH3).
+std::uint64_t hash64(std::span<const std::byte> bytes);
+/// The same as 16 hex digits.
 std::string fingerprint(std::span<const std::byte> bytes);
 std::string fingerprint_of_file(const Path& path);
 

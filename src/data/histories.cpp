@@ -30,39 +30,63 @@ std::vector<std::size_t> positives_per_user(const Interactions& log, std::size_t
 
 }  // namespace
 
+/// Users [begin, end).
+struct Histories::UserRange {
+  std::size_t begin;
+  std::size_t end;
+};
+
 Histories::Histories(const Interactions& log, std::size_t num_users, std::uint64_t seed)
-    : offsets_(positives_per_user(log, num_users)) {
-  std::vector<Event> events(offsets_.back());
-  std::vector<std::size_t> next(offsets_.begin(), offsets_.end() - 1);
+    : offsets_(positives_per_user(log, num_users)),
+      items_(log.items.policy()),
+      times_(log.items.policy()),
+      distinct_offsets_(1, 0),
+      distinct_(log.items.policy()) {
+  const std::size_t max_events = log.items.policy().max_in_memory;
+  distinct_offsets_.reserve(num_users + 1);
+  for (UserRange range{0, 0}; range.begin < num_users; range.begin = range.end) {
+    range.end = range.begin + 1;  // a user is never cut
+    while (range.end < num_users && offsets_[range.end + 1] - offsets_[range.begin] <= max_events) ++range.end;
+    add_users(log, range, seed);
+  }
+}
+
+void Histories::add_users(const Interactions& log, const UserRange& range, std::uint64_t seed) {
+  const std::size_t first_event = offsets_[range.begin];
+  std::vector<Event> events(offsets_[range.end] - first_event);
+  if (events.empty()) {
+    distinct_offsets_.insert(distinct_offsets_.end(), range.end - range.begin, distinct_.size());
+    return;
+  }
+  std::vector<std::size_t> next(range.end - range.begin);
+  for (std::size_t u = 0; u < next.size(); ++u) next[u] = offsets_[range.begin + u] - first_event;
   for (std::size_t i = 0; i < log.size(); ++i) {
     if (log.has_labels() && log.labels[i] == 0) continue;
+    if (log.users[i] < range.begin || log.users[i] >= range.end) continue;
     const std::uint32_t item = log.items[i];
     const auto hash = static_cast<std::int64_t>(base::derive_seed(seed, item) >> 1);
-    events[next[log.users[i]]++] = {log.has_time() ? log.timestamps[i] : hash, item};
+    events[next[log.users[i] - range.begin]++] = {log.has_time() ? log.timestamps[i] : hash, item};
   }
-  items_.resize(events.size());
-  if (log.has_time()) times_.resize(events.size());
-  base::parallel_for(base::num_chunks(num_users, kUsersPerTask), [&](std::size_t task) {
-    const std::size_t end = std::min(num_users, (task + 1) * kUsersPerTask);
-    for (std::size_t u = task * kUsersPerTask; u < end; ++u) {
-      const auto first = events.begin() + static_cast<std::ptrdiff_t>(offsets_[u]);
-      const auto last = events.begin() + static_cast<std::ptrdiff_t>(offsets_[u + 1]);
+  const auto events_of = [&](std::size_t user) {
+    return std::span(events).subspan(offsets_[user] - first_event, offsets_[user + 1] - offsets_[user]);
+  };
+  base::parallel_for(base::num_chunks(next.size(), kUsersPerTask), [&](std::size_t task) {
+    const std::size_t end = std::min(range.end, range.begin + (task + 1) * kUsersPerTask);
+    for (std::size_t u = range.begin + task * kUsersPerTask; u < end; ++u) {
       // Stable: events of one instant stay in file order.
-      std::stable_sort(first, last, [](const Event& a, const Event& b) { return a.key < b.key; });
+      std::ranges::stable_sort(events_of(u), {}, &Event::key);
     }
   });
-  for (std::size_t i = 0; i < events.size(); ++i) {
-    items_[i] = events[i].item;
-    if (log.has_time()) times_[i] = events[i].key;
+  for (const Event& event : events) {
+    items_.push_back(event.item);
+    if (log.has_time()) times_.push_back(event.key);
   }
-  distinct_offsets_.assign(1, 0);
-  distinct_.reserve(items_.size());
-  for (std::size_t u = 0; u < num_users; ++u) {
-    const auto begin = static_cast<std::ptrdiff_t>(distinct_.size());
-    distinct_.insert(distinct_.end(), items_.begin() + static_cast<std::ptrdiff_t>(offsets_[u]),
-                     items_.begin() + static_cast<std::ptrdiff_t>(offsets_[u + 1]));
-    std::sort(distinct_.begin() + begin, distinct_.end());
-    distinct_.erase(std::unique(distinct_.begin() + begin, distinct_.end()), distinct_.end());
+  std::vector<std::uint32_t> distinct;
+  for (std::size_t u = range.begin; u < range.end; ++u) {
+    distinct.assign(items_.begin() + offsets_[u], items_.begin() + offsets_[u + 1]);
+    std::ranges::sort(distinct);
+    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+    distinct_.append(distinct);
     distinct_offsets_.push_back(distinct_.size());
   }
 }
@@ -72,10 +96,8 @@ void Histories::append(const Query& query, std::size_t limit, std::vector<std::u
   const std::size_t begin = offsets_[query.user];
   std::size_t end = offsets_[query.user + 1];
   if (has_time() && query.time != kAnyTime) {
-    const auto times = times_.begin();
-    end = static_cast<std::size_t>(std::lower_bound(times + static_cast<std::ptrdiff_t>(begin),
-                                                    times + static_cast<std::ptrdiff_t>(end), query.time) -
-                                   times);
+    const auto* times = times_.begin();
+    end = static_cast<std::size_t>(std::lower_bound(times + begin, times + end, query.time) - times);
   }
   const bool hides = query.hide_one && end > begin;
   const std::size_t hidden =

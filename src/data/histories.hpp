@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/spill_vector.hpp"
 #include "data/interactions.hpp"
 
 namespace neume::data {
@@ -19,7 +20,9 @@ class Histories {
 
   Histories() = default;
 
-  /// Keeps the rows of `log` with label 1 (all rows where it has none).
+  /// Keeps the rows of `log` with label 1 (all rows where it has none), in memory or on disk by the log's own policy:
+  /// users are then worked through in ranges whose positives are as many as the policy lets stay in memory, each with a
+  /// pass over the log. The result does not depend on the policy. Memory: 16 bytes a user, 16 a positive of a range.
   Histories(const Interactions& log, std::size_t num_users, std::uint64_t seed);
 
   /// A target that asks for its history.
@@ -45,11 +48,14 @@ class Histories {
   bool has_time() const { return !times_.empty(); }
 
  private:
-  std::vector<std::size_t> offsets_;  // users + 1
-  std::vector<std::uint32_t> items_;  // by user, in history order
-  std::vector<std::int64_t> times_;   // one an item, or empty
+  struct UserRange;
+  void add_users(const Interactions& log, const UserRange& range, std::uint64_t seed);
+
+  std::vector<std::size_t> offsets_;        // users + 1
+  base::SpillVector<std::uint32_t> items_;  // by user, in history order
+  base::SpillVector<std::int64_t> times_;   // one an item, or empty
   std::vector<std::size_t> distinct_offsets_;
-  std::vector<std::uint32_t> distinct_;  // by user, ascending
+  base::SpillVector<std::uint32_t> distinct_;  // by user, ascending
 };
 
 }  // namespace neume::data

@@ -11,6 +11,8 @@
 
 #include <neume/error.hpp>
 
+#include "data/feature_columns.hpp"
+#include "data/features.hpp"
 #include "data/table_source.hpp"
 
 namespace neume::data {
@@ -69,6 +71,8 @@ std::optional<LabelColumn> label_column(TableSource& table, const std::string& w
 
 /// The columns of one log, found and typed.
 struct LogColumns {
+  static constexpr std::size_t kCount = 4;
+
   IdColumn user;
   IdColumn item;
   std::optional<TimeColumn> time;
@@ -86,14 +90,62 @@ struct LogColumns {
   }
 };
 
+/// The log features of a reading: their values so far.
+class LogFeatures {
+ public:
+  LogFeatures(TableSource& table, const LogReading& reading)
+      : columns_(table, reading.features->log_features(), !reading.features->knows_log()),
+        row_categories_(columns_.counts().categories),
+        row_numbers_(columns_.counts().numbers),
+        categories_(reading.spill),
+        numbers_(reading.spill) {}
+
+  FeatureColumns& columns() { return columns_; }
+  const FeatureColumns& columns() const { return columns_; }
+
+  void add_row(std::size_t i) {
+    columns_.read_row(i, row_categories_, row_numbers_);
+    categories_.append(row_categories_);
+    numbers_.append(row_numbers_);
+  }
+
+  /// Puts the values into `log`, numbers standardised.
+  void finish(Interactions& log) {
+    columns_.learn_scales(numbers_);
+    std::vector<Feature> scales;
+    for (const Feature& feature : columns_.features()) {
+      if (feature.kind == FeatureKind::number) scales.push_back(feature);
+    }
+    log.categories = std::move(categories_);
+    for (std::size_t i = 0; i < numbers_.size(); ++i) {
+      log.numbers.push_back(scales[i % scales.size()].standardised(numbers_[i]));
+    }
+  }
+
+ private:
+  FeatureColumns columns_;
+  std::vector<std::uint32_t> row_categories_;
+  std::vector<double> row_numbers_;
+  base::SpillVector<std::uint32_t> categories_;
+  base::SpillVector<double> numbers_;
+};
+
 /// Walks the rows of a log. Users get rows of an index of their own first, so that a log that turns out to be wrong
 /// leaves the caller's index as it was.
 class LogReader {
  public:
-  LogReader(const TableSource& table, const LogColumns& columns, const IdIndex& items, OnUnknownItem on_unknown_item)
-      : table_(table), columns_(columns), items_(items), on_unknown_item_(on_unknown_item) {}
+  LogReader(TableSource& table, const LogColumns& columns, const IdIndex& items, OnUnknownItem on_unknown_item,
+            const LogReading& reading)
+      : table_(table), columns_(columns), items_(items), on_unknown_item_(on_unknown_item), log_(reading.spill) {
+    if (reading.features != nullptr && !reading.features->log_features().empty()) features_.emplace(table, reading);
+  }
+
+  std::string select_list() const {
+    return columns_.select_list() + (features_ ? features_->columns().select_list() : "");
+  }
 
   void add(const QueryRows& rows) {
+    if (features_) features_->columns().begin_chunk(rows, LogColumns::kCount);
     const ColumnView user = rows.column(0);
     const ColumnView item = rows.column(1);
     const ColumnView times = rows.column(2);
@@ -117,10 +169,12 @@ class LogReader {
                                                  : users_.find_or_add(user.values<std::int64_t>()[i]));
       if (columns_.time) log_.timestamps.push_back(time);
       if (columns_.label) log_.labels.push_back(label);
+      if (features_) features_->add_row(i);
     }
   }
 
-  Interactions finish(IdIndex& users) {
+  /// Ends the reading: users go into the caller's index, what was learnt of features into `set`.
+  Interactions finish(IdIndex& users, FeatureSet* set) {
     if (log_.size() + log_.num_skipped == 0) {
       throw DataError(fmt::format("{}: the table is empty: expected at least one row", table_.path()));
     }
@@ -130,12 +184,14 @@ class LogReader {
                       "the same catalogue, and is {} the item column?",
                       table_.path(), log_.num_skipped, columns_.item.name));
     }
+    if (features_) features_->finish(log_);
     if (users.size() == 0) {
       users = std::move(users_);
     } else {
       const std::vector<std::uint32_t> row_of = add_users(users);
       for (auto& user : log_.users) user = row_of[user];
     }
+    if (features_ && !set->knows_log()) set->set_log_features(features_->columns().features());
     return std::move(log_);
   }
 
@@ -211,13 +267,14 @@ class LogReader {
   OnUnknownItem on_unknown_item_;
   IdIndex users_;
   Interactions log_;
+  std::optional<LogFeatures> features_;
   std::size_t row_ = 0;
 };
 
 }  // namespace
 
 Interactions read_interactions(const std::string& source, const IdIndex& items, IdIndex& users,
-                               const InteractionOptions& options) {
+                               const InteractionOptions& options, const LogReading& reading) {
   const SourcePath path = SourcePath::parse(source);
   if (!path.expression.empty()) {
     throw InvalidArgument(fmt::format("{}: a log is a whole table, found the column :{}; name columns with options",
@@ -225,10 +282,10 @@ Interactions read_interactions(const std::string& source, const IdIndex& items, 
   }
   return read_table(path, [&](TableSource& table) {
     const LogColumns columns(table, options);
-    LogReader reader(table, columns, items, options.on_unknown_item);
-    QueryRows rows = table.select(columns.select_list());
+    LogReader reader(table, columns, items, options.on_unknown_item, reading);
+    QueryRows rows = table.select(reader.select_list());
     while (rows.next()) reader.add(rows);
-    return reader.finish(users);
+    return reader.finish(users, reading.features);
   });
 }
 

@@ -8,9 +8,12 @@
 
 #include <neume/options.hpp>
 
+#include "base/spill_vector.hpp"
 #include "data/id_index.hpp"
 
 namespace neume::data {
+
+class FeatureSet;
 
 enum class OnUnknownItem { error, skip };
 inline constexpr ChoiceNames<2> kOnUnknownItemNames{"error", "skip"};
@@ -42,29 +45,48 @@ struct InteractionOptions {
   }
 };
 
-/// Rows of a log in file order, ids replaced by dense rows.
+/// Rows of a log in file order, ids replaced by dense rows. A long log lies on disk (base::SpillVector).
 struct Interactions {
-  std::vector<std::uint32_t> users;  ///< row in the user index
-  std::vector<std::uint32_t> items;  ///< row in the item index
+  Interactions() = default;
+  /// Each column follows `policy`.
+  explicit Interactions(const base::SpillPolicy& policy)
+      : users(policy), items(policy), timestamps(policy), labels(policy), categories(policy), numbers(policy) {}
+
+  base::SpillVector<std::uint32_t> users;  ///< row in the user index
+  base::SpillVector<std::uint32_t> items;  ///< row in the item index
   /// Empty where the log has no time; otherwise one a row. Integers stand as they are; dates and timestamps are
   /// microseconds since 1970-01-01 UTC; fractional numbers are taken as seconds and rounded to microseconds, which
   /// keeps their order to that precision. Logs that are used together should write time in one way.
-  std::vector<std::int64_t> timestamps;
-  std::vector<std::uint8_t> labels;  ///< empty where the log has no labels; otherwise 0 or 1
-  std::size_t num_skipped = 0;       ///< rows left out because their item is unknown
+  base::SpillVector<std::int64_t> timestamps;
+  base::SpillVector<std::uint8_t> labels;  ///< empty where the log has no labels; otherwise 0 or 1
+  /// Values of the features that were read with the log (data/features.hpp), row by row: rows of tables, and
+  /// standardised numbers. Empty where none were asked for.
+  base::SpillVector<std::uint32_t> categories;
+  base::SpillVector<float> numbers;
+  std::size_t num_skipped = 0;  ///< rows left out because their item is unknown
 
   std::size_t size() const { return users.size(); }
   bool has_time() const { return !timestamps.empty(); }
   bool has_labels() const { return !labels.empty(); }
 };
 
+/// What else a reading is told.
+struct LogReading {
+  base::SpillPolicy spill;  ///< a log with more rows than this lies in files; the default keeps every log in memory
+  /// Whose log features to read; a set that knows none yet learns them from the rows of this log that are kept, one
+  /// that does is applied as it is. nullptr: none.
+  FeatureSet* features = nullptr;
+};
+
 /// Reads a log (Parquet, CSV, TSV, JSON; globs allowed). New users are added to `users`, in order of appearance in rows
 /// that are kept. Throws DataError for a missing file or column, a null id, time or label (with its row, 0-based), a
 /// label expression that is not boolean or 0/1 or does not parse, an unknown item (with its row and id, unless
-/// skipped), an empty table, a table of which nothing is left; `users` is then as it was. Throws InvalidArgument for a
-/// source that is no table or names a column. Memory: 17 bytes a row, about 20 bytes a user.
+/// skipped), an empty table, a table of which nothing is left, no room where the log is kept, a feature's column that
+/// is missing, of a wrong type or infinite; `users` and the features are then as they were. Throws InvalidArgument for
+/// a source that is no table or names a column. Memory or disk: 17 bytes a row, 4 a category, 12 a number; memory:
+/// about 20 bytes a user.
 Interactions read_interactions(const std::string& source, const IdIndex& items, IdIndex& users,
-                               const InteractionOptions& options);
+                               const InteractionOptions& options, const LogReading& reading = {});
 
 /// A label a catalogue item, for judging semantic IDs.
 struct ItemLabels {

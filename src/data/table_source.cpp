@@ -94,16 +94,21 @@ std::vector<TableColumn> read_columns(Database& database, const std::string& sta
 
 }  // namespace
 
-SourcePath SourcePath::parse(const std::string& source) {
+std::optional<SourcePath> SourcePath::find(const std::string& source) {
   const std::string text = lower(source);
   for (std::size_t begin = text.find('.'); begin != std::string::npos; begin = text.find('.', begin + 1)) {
     for (const Extension& extension : kExtensions) {
       const auto end = end_of_extension(text, begin, extension);
       if (!end) continue;
       const bool has_expression = *end < source.size();
-      return {source.substr(0, *end), has_expression ? source.substr(*end + 1) : "", extension.kind};
+      return SourcePath{source.substr(0, *end), has_expression ? source.substr(*end + 1) : "", extension.kind};
     }
   }
+  return std::nullopt;
+}
+
+SourcePath SourcePath::parse(const std::string& source) {
+  if (const auto found = find(source)) return *found;
   throw InvalidArgument(
       fmt::format("{}: expected a file that ends in .npy, .parquet, .csv, .tsv, .txt, .json, .jsonl "
                   "or .ndjson (text files also with .gz)",

@@ -2,6 +2,7 @@
 // Tables to read: from `file` or `file:EXPRESSION` as the user wrote it to an open table with named, typed columns.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -24,6 +25,8 @@ struct SourcePath {
   /// Throws InvalidArgument where the file has none of the known extensions (.npy .parquet .csv .tsv .txt .json .jsonl
   /// .ndjson; text files also with .gz).
   static SourcePath parse(const std::string& source);
+  /// The same, or nothing where there is no such extension.
+  static std::optional<SourcePath> find(const std::string& source);
 };
 
 struct TableColumn {

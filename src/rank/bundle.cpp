@@ -79,11 +79,15 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
     *bundle.content_ = read_content(files.content(), sids.items.size());
   }
   if (keeps_users(bundle.options_)) bundle.users_ = read_users(files.users());
-  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {});
+  const data::LogReading reading{{folder, bundle.options_.shuffle_rows}};
+  const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {}, reading);
   bundle.histories_ = std::make_unique<data::Histories>(log, bundle.users_.size(), bundle.options_.seed);
+  if (!bundle.options_.features.empty()) {
+    bundle.features_ = data::FeatureSet::load(files.features(), files.item_features(), sids.items.size());
+  }
   bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
   bundle.network_ =
-      make_network(scoring_options(bundle.options_), {*bundle.codes_, *bundle.content_, bundle.features_,
+      make_network(scoring_options(bundle.options_), {*bundle.codes_, *bundle.content_, bundle.features_.layout(),
                                                       *bundle.histories_, bundle.users_.size()});
   const data::SafetensorsFile file(files.parameters());
   read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
@@ -95,7 +99,7 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
 
 RankerMetrics RankerBundle::evaluate(const data::Interactions& log, const JudgingOptions& judging,
                                      const ProgressFn& progress) {
-  const Samples samples(log, *histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false});
+  const Samples samples(log, *histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false, &features_});
   JudgingOptions like_training = judging;
   like_training.batch_size = options_.batch_size;
   RankerMetrics metrics = evaluate_samples(*network_, samples, item_counts_, like_training, progress);
@@ -127,7 +131,9 @@ std::vector<float> RankerBundle::score_catalogues(std::span<const std::uint32_t>
     const auto seen = history(user);
     for (std::uint32_t item = 0; item < items_.size(); ++item) {
       batch.history.insert(batch.history.end(), seen.begin(), seen.end());
-      batch.add(item, 0.0f, user);
+      features_.append_unknown_log(batch.categories, batch.numbers);
+      features_.append_item(item, batch.categories, batch.numbers);
+      batch.add(item, 0.0f, user < histories_->num_users() ? user : Batch::kNoUser);
       if (batch.size() == network_->max_batch()) score_batch();
     }
   }

@@ -46,8 +46,12 @@ class RankerBundle {
   /// Users of the training log; reading a test log adds its new users here (they have empty histories).
   data::IdIndex& users() { return users_; }
 
-  /// Metrics over the rows of a log (its users and items indexed by users() and items()). A log without labels gets
-  /// sampled negatives. Scored in the training's batches, so that a validation log gets the training's figures.
+  /// The features that it was trained with; a test log must be read with them (data::LogReading).
+  data::FeatureSet& features() { return features_; }
+
+  /// Metrics over the rows of a log (its users and items indexed by users() and items(), its features read with
+  /// features(); InvalidArgument where they were not). A log without labels gets sampled negatives. Scored in the
+  /// training's batches, so that a validation log gets the training's figures.
   RankerMetrics evaluate(const data::Interactions& log, const JudgingOptions& judging, const ProgressFn& progress = {});
 
   /// Ranks the whole catalogue, less the user's training positives, for every user with a positive in `log`, and
@@ -80,7 +84,7 @@ class RankerBundle {
   std::vector<std::uint32_t> item_counts_;      // training interactions of an item
   std::unique_ptr<ItemCodes> codes_;
   std::unique_ptr<Content> content_;
-  data::FeatureLayout features_;
+  data::FeatureSet features_;
   std::unique_ptr<Network<float>> network_;
 };
 

@@ -23,13 +23,14 @@ using nlohmann::json;
 
 constexpr std::size_t kWriteChunk = 1 << 16;
 
-template <class T>
-std::string hash_of(const std::vector<T>& values) {
+template <class Array>
+std::string hash_of(const Array& values) {
   return base::fingerprint(std::as_bytes(std::span(values)));
 }
 
 json describe_log(const data::Interactions& log) {
-  return {hash_of(log.users), hash_of(log.items), hash_of(log.timestamps), hash_of(log.labels)};
+  return {hash_of(log.users),  hash_of(log.items),      hash_of(log.timestamps),
+          hash_of(log.labels), hash_of(log.categories), hash_of(log.numbers)};
 }
 
 /// One column of ids for the rows `rows` of an index.
@@ -71,6 +72,7 @@ std::string training_fingerprint(const TrainingData& training, const RankerOptio
               {"options", data::options_to_json(deciding)},
               {"items", training.sids.items.size()},
               {"train", describe_log(training.train)}};
+  if (!training.features.empty()) all["features"] = training.features.fingerprint();
   if (training.validation) all["validation"] = describe_log(*training.validation);
   for (const auto& family : training.sids.families) {
     all["families"].push_back({family.name, family.codebook_sizes, hash_of(family.codes)});

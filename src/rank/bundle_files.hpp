@@ -23,6 +23,8 @@ struct BundleFiles {
   std::filesystem::path history() const { return folder / "history.parquet"; }
   std::filesystem::path content() const { return folder / "content.safetensors"; }
   std::filesystem::path users() const { return folder / "users.parquet"; }
+  std::filesystem::path features() const { return folder / "features.json"; }              ///< with --feature
+  std::filesystem::path item_features() const { return folder / "features.safetensors"; }  ///< with item features
   std::filesystem::path checkpoint() const { return folder / "checkpoint.safetensors"; }
   std::filesystem::path manifest() const { return folder / "manifest.json"; }
 

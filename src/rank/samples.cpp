@@ -2,11 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
 #include <neume/error.hpp>
 
 #include "base/random.hpp"
 
 namespace neume::rank {
+
+Samples::Samples(const data::Interactions& log, const data::Histories& histories, const SamplingOptions& options)
+    : log_(log), histories_(histories), options_(options) {
+  if (options_.features == nullptr) return;
+  const data::InputCounts counts = options_.features->log_inputs();
+  if (log.categories.size() != counts.categories * log.size() || log.numbers.size() != counts.numbers * log.size()) {
+    throw InvalidArgument("the log was read without the ranker's features; read it with them (LogReading::features)");
+  }
+}
 
 void Samples::append(std::size_t index, std::uint64_t epoch, Batch& batch) const {
   const std::size_t row = index / per_row();
@@ -22,7 +33,18 @@ void Samples::append(std::size_t index, std::uint64_t epoch, Batch& batch) const
     query.hide_one = true;
   }
   histories_.append(query, options_.history, batch.history);
-  batch.add(target, positive ? 1.0f : 0.0f, log_.users[row]);
+  if (options_.features != nullptr) append_features(row, target, batch);
+  const bool known = log_.users[row] < histories_.num_users();
+  batch.add(target, positive ? 1.0f : 0.0f, known ? log_.users[row] : Batch::kNoUser);
+}
+
+void Samples::append_features(std::size_t row, std::uint32_t target, Batch& batch) const {
+  const data::InputCounts counts = options_.features->log_inputs();
+  const auto categories = std::span(log_.categories).subspan(row * counts.categories, counts.categories);
+  const auto numbers = std::span(log_.numbers).subspan(row * counts.numbers, counts.numbers);
+  batch.categories.insert(batch.categories.end(), categories.begin(), categories.end());
+  batch.numbers.insert(batch.numbers.end(), numbers.begin(), numbers.end());
+  options_.features->append_item(target, batch.categories, batch.numbers);
 }
 
 std::uint32_t Samples::sample_negative(std::size_t index, std::uint64_t epoch) const {

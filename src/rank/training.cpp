@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include <neume/error.hpp>
 
@@ -23,6 +22,7 @@
 #include "rank/model_file.hpp"
 #include "rank/model_setup.hpp"
 #include "rank/samples.hpp"
+#include "rank/shuffled_order.hpp"
 
 namespace neume::rank {
 
@@ -64,7 +64,7 @@ class Training {
         histories_(training.train, training.users.size(), options.seed),
         codes_(select_codes(training.sids, options)),
         num_users_(std::ranges::max(training.train.users) + std::size_t{1}),
-        network_(make_network(options, {codes_, training.content, features_, histories_, num_users_})),
+        network_(make_network(options, {codes_, training.content, training.features.layout(), histories_, num_users_})),
         samples_(training.train, histories_, sampling(true)),
         item_counts_(count_items(training.train, training.sids.items.size())),
         fingerprint_(training_fingerprint(training, options)) {}
@@ -84,7 +84,8 @@ class Training {
 
  private:
   SamplingOptions sampling(bool training) const {
-    return {training_.sids.items.size(), options_.history, options_.negatives, options_.seed, training};
+    return {training_.sids.items.size(), options_.history, options_.negatives, options_.seed, training,
+            &training_.features};
   }
 
   /// A model that counts has nothing to learn from a second pass.
@@ -94,20 +95,14 @@ class Training {
     return options_.patience > 0 && at_.best_epoch > 0 && at_.epoch > at_.best_epoch + options_.patience;
   }
 
-  std::vector<std::uint32_t> shuffled_samples() const {
-    if (samples_.size() > std::numeric_limits<std::uint32_t>::max()) {
-      throw InvalidArgument(
-          fmt::format("{} samples an epoch are more than 2^32 - 1; lower --negatives", samples_.size()));
-    }
-    std::vector<std::uint32_t> order(samples_.size());
-    std::iota(order.begin(), order.end(), 0u);
-    base::Random random(base::derive_seed(base::derive_seed(options_.seed, kShuffleStream), at_.epoch));
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.index(i)]);
-    return order;
+  /// The order in which this epoch visits the samples.
+  ShuffledOrder shuffled_samples() const {
+    const std::uint64_t seed = base::derive_seed(base::derive_seed(options_.seed, kShuffleStream), at_.epoch);
+    return {samples_.size(), options_.shuffle_rows, seed};
   }
 
   void train_epoch() {
-    const auto order = shuffled_samples();
+    ShuffledOrder order = shuffled_samples();
     const nn::AdamOptions adam{options_.learning_rate};
     const auto start = Clock::now();
     const double seconds_before = at_.epoch_seconds;
@@ -278,6 +273,11 @@ class Training {
       write_users(files_.users(), training_.users, num_users_);
       written.push_back(files_.users());
     }
+    if (!training_.features.empty()) {
+      training_.features.save(files_.features(), files_.item_features());
+      written.push_back(files_.features());
+      if (!training_.features.item_features().empty()) written.push_back(files_.item_features());
+    }
     for (const auto& file : written) {
       manifest["files"][file.filename().string()] = base::fingerprint_of_file(file);
     }
@@ -290,7 +290,6 @@ class Training {
   BundleFiles files_;
   data::Histories histories_;
   ItemCodes codes_;
-  data::FeatureLayout features_;
   std::size_t num_users_;  // of the training log; the validation log's own users come after them
   std::unique_ptr<Network<float>> network_;
   Samples samples_;
@@ -309,6 +308,9 @@ TrainingResult train_ranker(const TrainingData& training, const RankerOptions& o
   const auto& labels = training.train.labels;
   if (training.train.size() == 0 || (!labels.empty() && std::ranges::count(labels, std::uint8_t{1}) == 0)) {
     throw DataError("the training log has no positives; check its label column or --label");
+  }
+  if (training.features.empty() != options.features.empty()) {
+    throw InvalidArgument("the data were not read with the features that the options name");
   }
   return Training(training, options, folder, events).run();
 }

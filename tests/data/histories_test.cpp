@@ -3,9 +3,14 @@
 #include "data/histories.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
+#include <string>
+
+#include "base/random.hpp"
 
 namespace neume::data {
 namespace {
@@ -86,6 +91,39 @@ TEST(Histories, OfNegativesAreAsLongAsThoseOfPositivesWhenOneIsHidden) {
     distinct.insert(seen);
   }
   EXPECT_GT(distinct.size(), 3u);  // not always the same one
+}
+
+/// Rows of 60 users, of whom the last one has none and user 5 has a third of all.
+void fill(Interactions& log, bool timed) {
+  base::Random random(3);
+  for (std::uint32_t i = 0; i < 5000; ++i) {
+    log.users.push_back(random.index(3) == 0 ? 5 : static_cast<std::uint32_t>(random.index(59)));
+    log.items.push_back(static_cast<std::uint32_t>(random.index(200)));
+    if (!timed) continue;
+    log.timestamps.push_back(static_cast<std::int64_t>(random.index(300)));
+    log.labels.push_back(random.index(2) == 0 ? 1 : 0);
+  }
+}
+
+TEST(Histories, OfALogOnDiskAreTheSame) {
+  const auto folder = std::filesystem::temp_directory_path() / ("neume-histories-" + std::to_string(getpid()));
+  for (const bool timed : {false, true}) {
+    Interactions in_memory;
+    fill(in_memory, timed);
+    const Histories expected(in_memory, 60, 1);
+    for (const std::size_t limit : {1, 100, 1000, 2000}) {
+      Interactions on_disk(base::SpillPolicy{folder, limit});
+      fill(on_disk, timed);
+      ASSERT_TRUE(on_disk.users.in_file());
+      const Histories found(on_disk, 60, 1);
+      for (std::uint32_t user = 0; user < 60; ++user) {
+        EXPECT_TRUE(std::ranges::equal(found.positives(user), expected.positives(user))) << limit << " " << user;
+        EXPECT_EQ(history(found, {user, 999}, 3000), history(expected, {user, 999}, 3000)) << limit << " " << user;
+        EXPECT_EQ(history(found, {user, 999, 150}, 30), history(expected, {user, 999, 150}, 30));
+      }
+    }
+  }
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -43,8 +43,9 @@ class Logs : public testing::DataFiles {
   }
 
   std::vector<std::int64_t> times(const std::string& expression) {
-    return read(write_parquet("time.parquet", "SELECT 1 AS user_id, 10 AS item_id, " + expression + " AS timestamp"))
-        .timestamps;
+    const auto log =
+        read(write_parquet("time.parquet", "SELECT 1 AS user_id, 10 AS item_id, " + expression + " AS timestamp"));
+    return {log.timestamps.begin(), log.timestamps.end()};
   }
 
   IdIndex items_{ItemIds(ItemIds::Integers{10, 20, 30})};
@@ -52,6 +53,25 @@ class Logs : public testing::DataFiles {
 };
 
 using Rows = std::vector<std::uint32_t>;
+
+TEST_F(Logs, ALogLongerThanMemoryMayHoldIsReadIntoFilesWithTheSameRows) {
+  const std::string source = write_parquet("long.parquet",
+                                           "SELECT hash(i) % 700 AS user_id, (hash(i) % 3 + 1) * 10 AS item_id, i AS "
+                                           "timestamp, i % 3 = 0 AS label FROM range(20000) t(i)");
+  const Interactions in_memory = read(source);
+  IdIndex users;
+  const std::filesystem::path folder = path("spilled");
+  const Interactions on_disk = read_interactions(source, items_, users, {}, {{folder, 1000}});
+  EXPECT_FALSE(in_memory.users.in_file());
+  EXPECT_TRUE(on_disk.users.in_file() && on_disk.items.in_file() && on_disk.timestamps.in_file() &&
+              on_disk.labels.in_file());
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  EXPECT_EQ(on_disk.users, in_memory.users);
+  EXPECT_EQ(on_disk.items, in_memory.items);
+  EXPECT_EQ(on_disk.timestamps, in_memory.timestamps);
+  EXPECT_EQ(on_disk.labels, in_memory.labels);
+  EXPECT_EQ(users.ids(), users_.ids());
+}
 
 TEST_F(Logs, EveryFormatGivesTheSameRows) {
   const std::vector<std::string> sources{
