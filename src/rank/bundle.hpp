@@ -44,6 +44,13 @@ class RankerBundle {
   /// Users of the training log; reading a test log adds its new users here (they have empty histories).
   data::IdIndex& users() { return users_; }
 
+  /// The network, for export; its item rows are items()'s.
+  Network<float>& network() { return *network_; }
+  /// The semantic IDs as the network reads them.
+  const ItemCodes& codes() const { return *codes_; }
+  /// Training interactions of each item.
+  std::span<const std::uint32_t> item_interactions() const { return item_counts_; }
+
   /// Metrics over the rows of a log (its users and items indexed by users() and items()). A log without labels gets
   /// sampled negatives. `cold_threshold`: items with fewer training interactions are cold.
   RankerMetrics evaluate(const data::Interactions& log, std::size_t cold_threshold, const ProgressFn& progress = {});
