@@ -15,12 +15,13 @@ namespace neume::app {
 namespace {
 
 void export_onnx(const std::string& path, rank::RankerBundle& bundle) {
+  const RankerModel model = bundle.options().model;
   const auto* network = dynamic_cast<const rank::SequenceModel<float>*>(&bundle.network());
-  if (network == nullptr) {
+  if (network == nullptr || (model != RankerModel::mcca && model != RankerModel::din)) {
     throw InvalidArgument(
         fmt::format("--onnx: expected a ranker of the model mcca or din, found {}; --safetensors "
                     "exports the parameters of every model",
-                    kRankerModelNames[static_cast<std::size_t>(bundle.options().model)]));
+                    kRankerModelNames[static_cast<std::size_t>(model)]));
   }
   rank::write_onnx(path, {network->spec(), bundle.codes(), bundle.network().parameters()});
 }
