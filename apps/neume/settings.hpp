@@ -316,6 +316,26 @@ struct EvaluateSettings {
   }
 };
 
+struct ExportSettings {
+  static constexpr std::string_view kName = "export";
+  static constexpr std::string_view kHelp =
+      "Export a ranker for other programs: an ONNX graph that scores, or its tables";
+  static constexpr std::string_view kExample =
+      "neume export --model runs/mcca --onnx runs/mcca.onnx --safetensors runs/mcca.safetensors";
+
+  std::string model;
+  std::string onnx;
+  std::string safetensors;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.text("model", model, "folder of neume train; required");
+    visit.text("onnx", onnx, "scoring graph to write (mcca, din): codes and ids in, logits out");
+    visit.text("safetensors", safetensors,
+               "parameters, semantic IDs and interactions to write, for PyTorch and others");
+  }
+};
+
 struct RunSettings {
   static constexpr std::string_view kName = "run";
   static constexpr std::string_view kHelp = "Run all stages of one TOML file, skipping what is up to date";
@@ -357,6 +377,7 @@ int run(const InspectSettings& settings, Console& console);
 int run(const SweepSettings& settings, Console& console);
 int run(const TrainSettings& settings, Console& console);
 int run(const EvaluateSettings& settings, Console& console);
+int run(const ExportSettings& settings, Console& console);
 int run(const RunSettings& settings, Console& console);
 int run(const InfoSettings& settings, Console& console);
 

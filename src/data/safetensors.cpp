@@ -34,12 +34,13 @@ struct DTypeName {
   const char* name;
   std::size_t size_bytes;
 };
-constexpr std::array<DTypeName, 6> kDTypes{{{DType::f32, "F32", 4},
+constexpr std::array<DTypeName, 7> kDTypes{{{DType::f32, "F32", 4},
                                             {DType::f64, "F64", 8},
                                             {DType::u16, "U16", 2},
                                             {DType::u32, "U32", 4},
                                             {DType::u64, "U64", 8},
-                                            {DType::u8, "U8", 1}}};
+                                            {DType::u8, "U8", 1},
+                                            {DType::i32, "I32", 4}}};
 
 const DTypeName& of(DType dtype) {
   return kDTypes[static_cast<std::size_t>(dtype)];
@@ -129,6 +130,9 @@ TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span
 }
 TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::uint8_t> values) {
   return view_of(std::move(name), std::move(shape), values, DType::u8);
+}
+TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::int32_t> values) {
+  return view_of(std::move(name), std::move(shape), values, DType::i32);
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
@@ -354,6 +358,9 @@ void SafetensorsFile::read(std::string_view name, std::span<std::uint64_t> value
 }
 void SafetensorsFile::read(std::string_view name, std::span<std::uint8_t> values) const {
   copy(name, DType::u8, std::as_writable_bytes(values));
+}
+void SafetensorsFile::read(std::string_view name, std::span<std::int32_t> values) const {
+  copy(name, DType::i32, std::as_writable_bytes(values));
 }
 
 }  // namespace neume::data

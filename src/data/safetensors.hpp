@@ -15,7 +15,7 @@
 
 namespace neume::data {
 
-enum class DType { f32, f64, u16, u32, u64, u8 };
+enum class DType { f32, f64, u16, u32, u64, u8, i32 };
 
 /// A tensor to be written: borrowed bytes, row-major.
 struct TensorView {
@@ -31,6 +31,7 @@ TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span
 TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::uint32_t> values);
 TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::uint64_t> values);
 TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::uint8_t> values);
+TensorView tensor_of(std::string name, std::vector<std::size_t> shape, std::span<const std::int32_t> values);
 
 /// Writes atomically: tensors in the given order, `metadata` as the header's __metadata__ (strings) with a checksum of
 /// the whole file beside it. Tensor data starts at a multiple of 64 bytes. Throws InvalidArgument for a name used
@@ -61,6 +62,7 @@ class SafetensorsFile {
   void read(std::string_view name, std::span<std::uint32_t> values) const;
   void read(std::string_view name, std::span<std::uint64_t> values) const;
   void read(std::string_view name, std::span<std::uint8_t> values) const;
+  void read(std::string_view name, std::span<std::int32_t> values) const;
 
  private:
   struct Entry {

@@ -46,6 +46,13 @@ class RankerBundle {
   /// Users of the training log; reading a test log adds its new users here (they have empty histories).
   data::IdIndex& users() { return users_; }
 
+  /// The network, for export; its item rows are items()'s.
+  Network<float>& network() { return *network_; }
+  /// The semantic IDs as the network reads them.
+  const ItemCodes& codes() const { return *codes_; }
+  /// Training interactions of each item.
+  std::span<const std::uint32_t> item_interactions() const { return item_counts_; }
+
   /// The features that it was trained with; a test log must be read with them (data::LogReading).
   data::FeatureSet& features() { return features_; }
 

@@ -46,15 +46,16 @@ TEST_F(Safetensors, RoundTripKeepsEveryBit) {
   const std::vector<std::uint32_t> u32{0, 4'000'000'000U};
   const std::vector<std::uint64_t> u64{~std::uint64_t{0}};
   const std::vector<std::uint8_t> u8{};
-  const std::vector<TensorView> tensors{tensor_of("f", {5, 1}, std::span(floats)),
-                                        tensor_of("a/16", {3}, std::span(u16)), tensor_of("32", {1, 2}, std::span(u32)),
-                                        tensor_of("scalar", {}, std::span(u64)),
-                                        tensor_of("none", {0, 7}, std::span(u8))};
+  const std::vector<std::int32_t> i32{-1, 7};
+  const std::vector<TensorView> tensors{
+      tensor_of("f", {5, 1}, std::span(floats)), tensor_of("a/16", {3}, std::span(u16)),
+      tensor_of("32", {1, 2}, std::span(u32)),   tensor_of("scalar", {}, std::span(u64)),
+      tensor_of("none", {0, 7}, std::span(u8)),  tensor_of("signed", {2}, std::span(i32))};
   const std::map<std::string, std::string> metadata{{"neume", "{\"a\": \"\\u00e9\\n\"}"}, {"other", "é"}};
   write_safetensors(path("t.safetensors"), tensors, metadata);
   const SafetensorsFile file(path("t.safetensors"));
   EXPECT_EQ(file.metadata(), metadata);
-  EXPECT_EQ(file.names(), (std::vector<std::string>{"32", "a/16", "f", "none", "scalar"}));
+  EXPECT_EQ(file.names(), (std::vector<std::string>{"32", "a/16", "f", "none", "scalar", "signed"}));
   EXPECT_EQ(file.shape("f"), (std::vector<std::size_t>{5, 1}));
   EXPECT_EQ(file.shape("scalar"), (std::vector<std::size_t>{}));
   EXPECT_EQ(file.shape("none"), (std::vector<std::size_t>{0, 7}));
@@ -63,15 +64,18 @@ TEST_F(Safetensors, RoundTripKeepsEveryBit) {
   std::vector<std::uint32_t> u32_read(2);
   std::vector<std::uint64_t> u64_read(1);
   std::vector<std::uint8_t> u8_read(0);
+  std::vector<std::int32_t> i32_read(2);
   file.read("f", std::span(floats_read));
   file.read("a/16", std::span(u16_read));
   file.read("32", std::span(u32_read));
   file.read("scalar", std::span(u64_read));
   file.read("none", std::span(u8_read));
+  file.read("signed", std::span(i32_read));
   EXPECT_EQ(std::memcmp(floats.data(), floats_read.data(), 20), 0);
   EXPECT_EQ(u16, u16_read);
   EXPECT_EQ(u32, u32_read);
   EXPECT_EQ(u64, u64_read);
+  EXPECT_EQ(i32, i32_read);
 }
 
 TEST_F(Safetensors, WritesTheGoldenBytes) {
