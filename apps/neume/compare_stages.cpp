@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include <neume/error.hpp>
@@ -23,6 +24,8 @@ namespace {
 /// The shares of the bar that one training and its judging have, in thousandths.
 constexpr double kTrainingParts = 700, kJudgingParts = 300;
 constexpr double kParts = kTrainingParts + kJudgingParts;
+
+constexpr std::string_view kRanker = "ranker ";
 
 /// What the user sees of trainings that run at the same time: a bar over all of them, and lines. Thread-safe.
 class Board {
@@ -88,6 +91,13 @@ class TrainingQueue {
     return fmt::format("{}, seed {}", ranker(training).name, plan_.run.seeds[seed_index(training)]);
   }
 
+  /// Outcomes stand below each other.
+  std::string line_of(std::size_t training, const std::string& outcome) const {
+    std::size_t width = 44;
+    for (std::size_t t = 0; t < num_trainings(); ++t) width = std::max(width, title(t).size() + kRanker.size() + 1);
+    return stage_line(fmt::format("{}{}", kRanker, title(training)), outcome, width);
+  }
+
   std::optional<std::size_t> next() {
     const std::lock_guard lock(mutex_);
     if (failure_ || next_ == num_trainings()) return std::nullopt;
@@ -123,7 +133,7 @@ class TrainingQueue {
     const std::string outcome = stages_.train(ranker(training), seed, reports);
     Json metrics = stages_.judge(ranker(training), seed, reports);
     const auto auc = value_of(metrics, main_metrics(metrics)[0]);
-    board_.line(stage_line("ranker " + title(training), outcome + (auc ? fmt::format("  AUC {:.4f}", *auc) : "")));
+    board_.line(line_of(training, outcome + (auc ? fmt::format("  AUC {:.4f}", *auc) : "")));
     board_.moved(training, kParts, "");
     results_[training / plan_.run.seeds.size()].metrics[seed_index(training)] = std::move(metrics);
   }
@@ -145,9 +155,7 @@ class TrainingQueue {
       board_.moved(training, kTrainingParts + 0.99 * kJudgingParts * share(update),
                    fmt::format("{}: {}", title(training), update.stage));
     };
-    reports.resumed = [=, this](const std::string& where) {
-      board_.line(stage_line("ranker " + title(training), where));
-    };
+    reports.resumed = [=, this](const std::string& where) { board_.line(line_of(training, where)); };
     return reports;
   }
 

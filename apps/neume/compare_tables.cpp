@@ -103,7 +103,13 @@ class Writer {
     std::vector<std::string> cells;
     for (const Json& metric : columns.metrics) {
       const std::string key = metric.at("key");
-      cells.push_back(estimates.contains(key) ? estimate_text(estimate_of(estimates.at(key)), is_difference) : "-");
+      if (!estimates.contains(key)) {
+        cells.emplace_back("-");
+      } else if (key == "base_rate") {  // of the test log: no matter of seeds
+        cells.push_back(fmt::format("{:.4f}", estimates.at(key).at("mean").get<double>()));
+      } else {
+        cells.push_back(estimate_text(estimate_of(estimates.at(key)), is_difference));
+      }
     }
     return cells;
   }

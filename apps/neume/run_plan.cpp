@@ -21,6 +21,7 @@ namespace neume::app {
 
 namespace {
 
+/// The last one stands in files of neume compare alone.
 constexpr std::array<std::string_view, 11> kSections{"run", "data",      "synth",  "items",    "modalities", "labels",
                                                      "log", "quantizer", "ranker", "evaluate", "compare"};
 
@@ -90,6 +91,10 @@ class PlanReader {
       const bool known = std::ranges::count(sections, key.str()) > 0;
       const bool repeated = key.str() == "quantizer" || key.str() == "ranker";
       const auto line = node.source().begin.line;
+      if (!known && key.str() == kSections.back()) {
+        throw DataError(fmt::format("{}:{}: [{}]: this file is a comparison's; neume compare reads it", settings_.file,
+                                    line, key.str()));
+      }
       if (!known) {
         throw DataError(fmt::format("{}:{}: [{}]: unknown table; known tables: {}", settings_.file, line, key.str(),
                                     fmt::join(sections, ", ")));

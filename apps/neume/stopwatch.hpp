@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -21,9 +22,9 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-/// "quantizer rq                  1.2 s": outcomes stand below each other.
-inline std::string stage_line(std::string_view stage, std::string_view outcome) {
-  return fmt::format("{:<44} {}", stage, outcome);
+/// "quantizer rq                  1.2 s": outcomes stand below each other, where no name is longer than `width`.
+inline std::string stage_line(std::string_view stage, std::string_view outcome, std::size_t width = 44) {
+  return fmt::format("{:<{}} {}", stage, width, outcome);
 }
 
 }  // namespace neume::app
