@@ -58,7 +58,8 @@ class PlanReader {
     if (!settings_.seeds.empty()) plan_.run.seeds = settings_.seeds;
     if (plan_.run.out.empty()) fail("[run] out: expected the folder of the run, found none; or give --out");
     if (std::set(plan_.run.seeds.begin(), plan_.run.seeds.end()).size() != plan_.run.seeds.size()) {
-      fail("[run] seeds: a seed occurs twice");
+      const bool are_of_compare = compare_ != nullptr && !compare_->seeds.empty();
+      fail(fmt::format("[{}] seeds: a seed occurs twice", are_of_compare ? "compare" : "run"));
     }
     read_data();
     read_section("items", plan_.items);
