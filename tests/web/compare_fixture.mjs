@@ -63,8 +63,10 @@ const kLevels = { logloss: 0.55, "recall@20": 0.31, "ndcg@20": 0.2, base_rate: 0
 export function fullComparison({ hostile = "", seeds = [1, 2, 3, 4, 5] } = {}) {
   const random = randomNumbers(7);
   const metrics = metricList();
-  const names = ["popularity", "DIN", "DIN + text IDs / rq", "MCCA / psrq, prefix-weight 0.5", "MCCA / psrq, shuffled"];
-  const rankers = [...names, `long name ${hostile || "of a ranker with an option, embedding-width 64"}`].map((name, r) => {
+  const long = `long name ${hostile || "of a ranker with an option, embedding-width 64"}`;
+  const psrq = "MCCA / psrq";
+  const names = ["popularity", "DIN", "DIN + text IDs / rq", `${psrq}, prefix-weight 0.5`, `${psrq}, shuffled`, long];
+  const rankers = names.map((name, r) => {
     const values = Object.fromEntries(
       metrics.map(({ key, better }) => {
         const sign = better === "lower" ? -1 : 1;
@@ -81,9 +83,13 @@ export function fullComparison({ hostile = "", seeds = [1, 2, 3, 4, 5] } = {}) {
     }));
     const curve = Array.from({ length: 12 }, (_, at) => 0.55 + 0.15 * Math.exp(-at / (2 + r)));
     const training = seeds.map((seed) => ({ seed, epochs: [{ epoch: 1, training_loss: 0.57, curve }] }));
-    return { name, model: "din", quantizer: null, control: r === 4, options: {}, metrics: values, reliability, training };
+    const plan = { name, model: "din", quantizer: null, control: r === 4, options: {} };
+    return { ...plan, metrics: values, reliability, training };
   });
-  const tables = [tableOf("Models", rankers, rankers[1], metrics), tableOf(`Ablation ${hostile}`, rankers.slice(3), rankers[3], metrics)];
+  const tables = [
+    tableOf("Models", rankers, rankers[1], metrics),
+    tableOf(`Ablation ${hostile}`, rankers.slice(3), rankers[3], metrics),
+  ];
   return {
     format: "neume-compare",
     version: 1,

@@ -1,5 +1,5 @@
-// The comparison's page in a browser: node compare_page_test.mjs COMPARE_PAGE_EXAMPLE. Makes pages from the comparisons of
-// compare_fixture.mjs with compare_page() and opens them in headless Chromium. Ends with 77 (skipped) without Chromium.
+// The comparison's page in a browser: node compare_page_test.mjs COMPARE_PAGE_EXAMPLE. Makes pages from the comparisons
+// of compare_fixture.mjs with compare_page() and opens them in headless Chromium. Ends with 77 (skipped) without it.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -78,7 +78,8 @@ function charts(page) {
 
 const sectionIds = (page) => page.$$eval("section", (sections) => sections.map((section) => section.id));
 const texts = (page, selector) => page.$$eval(selector, (nodes) => nodes.map((node) => node.innerText));
-const scrolls = (page) => page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+const scrolls = (page) =>
+  page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 
 const cases = {
   "every section is there, in order, and every chart has drawn": () =>

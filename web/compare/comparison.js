@@ -1,4 +1,4 @@
-// Reading a comparison (docs/formats/compare.md): its rankers by name, its metrics by group, and how figures are written.
+// Reading a comparison (docs/formats/compare.md): its rankers by name, its metrics by group, how figures are written.
 
 import { isNumber, kAbsent } from "../report/number_format.js";
 import { list } from "../report/report_data.js";
@@ -10,7 +10,7 @@ export function readComparison(text) {
   return comparison;
 }
 
-/** The rows of a table: {ranker, differences (absent for the baseline), isBaseline}, rankers as they stand in the data. */
+/** The rows of a table: {ranker (as in the data), differences (absent for the baseline), isBaseline}. */
 export function rowsOf(comparison, table) {
   const byName = new Map(list(comparison.rankers).map((ranker) => [ranker.name, ranker]));
   return list(table.rows)

@@ -48,7 +48,7 @@ function reliabilityFigure(comparison, table) {
     });
   return chartFigure({
     title: "Reliability",
-    reading: "Ten bins of equally many samples, by rising prediction, mean over the seeds. On the dashed line: calibrated.",
+    reading: "Ten bins of equally many samples, by rising prediction, means over the seeds. Dashed: calibrated.",
     legendEntries: lines.map(({ ranker, index }) => legendEntry(ranker, index)),
     option,
     shape: "square",
@@ -99,10 +99,17 @@ export function trainingSection(comparison, table) {
       y: { name: "training loss (nats a sample)", scale: true },
       pointer: {
         trigger: "item",
-        formatter: (shape) => pointerText(shape.seriesName, [[`at epoch ${shape.value[0].toFixed(2)}:`, shape.value[1].toFixed(4)]]),
+        formatter: ({ seriesName, value: [epoch, loss] }) =>
+          pointerText(seriesName, [[`at epoch ${epoch.toFixed(2)}:`, loss.toFixed(4)]]),
       },
       series: lines.map(({ ranker, index, data }) =>
-        lineSeries({ name: titleOf(ranker), data, color: colorOf(index), dashed: isDashed(index), dots: data.length < 30 }),
+        lineSeries({
+          name: titleOf(ranker),
+          data,
+          color: colorOf(index),
+          dashed: isDashed(index),
+          dots: data.length < 30,
+        }),
       ),
     });
   const figure = chartFigure({

@@ -55,9 +55,9 @@ function heading(comparison) {
 function testText({ test = {}, seeds }) {
   if (!isNumber(test.samples)) return "";
   return (
-    `${formatCount(test.samples)} test samples of ${formatCount(test.users)} users, ${formatCount(test.cold_samples)} of ` +
-    `them on cold items (fewer than ${formatCount(test.cold_threshold)} training interactions). Seeds: ` +
-    `${list(seeds).join(", ")}.`
+    `${formatCount(test.samples)} test samples of ${formatCount(test.users)} users, ` +
+    `${formatCount(test.cold_samples)} of them on cold items (fewer than ${formatCount(test.cold_threshold)} ` +
+    `training interactions). Seeds: ${list(seeds).join(", ")}.`
   );
 }
 
@@ -69,7 +69,7 @@ function howToRead(comparison) {
       ? `± is half of the 95% interval of a mean over ${numSeeds} seeds (Student's t).`
       : "One seed: no intervals. Give several to see what chance does.",
     numSeeds > 1
-      ? "* marks a difference whose interval leaves out 0: of 20 rankers that are equal to the baseline, one has it by chance."
+      ? "* marks a difference whose interval leaves out 0: of 20 rankers that equal the baseline, one has it by chance."
       : null,
     hasControl ? "A control (hollow dot) has the same IDs, given to other items: only their content is missing." : null,
   ].filter(Boolean);

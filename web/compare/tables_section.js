@@ -25,8 +25,8 @@ export function tablesSection(comparison, table) {
     return [means, figureTable(caption, rows.filter((row) => !row.isBaseline), judged, differenceColumn)];
   });
   const lead =
-    "Mean ± half of the 95% interval over the seeds. * marks a difference whose interval leaves out 0. Press a heading to " +
-    "sort by it, again to turn the order around.";
+    "Mean ± half of the 95% interval over the seeds. * marks a difference whose interval leaves out 0. Press a " +
+    "heading to sort by it, again to turn the order around.";
   return section("tables", "All figures", lead, tables);
 }
 
