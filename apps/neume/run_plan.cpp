@@ -6,7 +6,6 @@
 #include <array>
 #include <functional>
 #include <map>
-#include <ranges>
 #include <set>
 #include <span>
 #include <string_view>
@@ -347,9 +346,10 @@ ComparePlan read_compare_plan(const CompareSettings& settings) {
   }
   for (const std::string& name : plan.compare.baseline) {
     if (std::ranges::count(plan.run.rankers, name, &RankerPlan::name) > 0) continue;
-    const auto names = plan.run.rankers | std::views::transform(&RankerPlan::name);
+    std::vector<std::string> names;
+    for (const RankerPlan& ranker : plan.run.rankers) names.push_back(ranker.name);
     throw DataError(fmt::format("{}: [compare] baseline: there is no ranker named {}; there are {}", settings.run.file,
-                                name, fmt::join(names.begin(), names.end(), "; ")));
+                                name, fmt::join(names, "; ")));
   }
   plan.compare.seeds = plan.run.run.seeds;
   if (settings.jobs != 0) plan.compare.jobs = settings.jobs;
