@@ -33,7 +33,7 @@ std::string figures(const ProgressUpdate& update, std::int64_t done_here, double
   if (update.total > 0) text += fmt::format("{:3.0f}%", 100.0 * update.done / update.total);
   const double rate = elapsed_s > 0 ? done_here / elapsed_s : 0.0;
   if (rate > 0) {
-    text += fmt::format("  {} {}/s", short_number(rate), update.unit);
+    if (!update.unit.empty()) text += fmt::format("  {} {}/s", short_number(rate), update.unit);
     if (update.total > update.done) text += fmt::format("  {} left", clock_time((update.total - update.done) / rate));
   }
   if (!update.detail.empty()) text += fmt::format("  {}", update.detail);

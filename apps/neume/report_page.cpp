@@ -6,15 +6,14 @@
 
 #include <neume/error.hpp>
 
+#include "page_shell.hpp"
+
 namespace neume::app {
 
-/// The page with kDataMark where the data belongs. web/bundle.mjs writes its definition when neume is built.
+/// The page with a mark where the data belongs. web/bundle.mjs writes its definition when neume is built.
 std::string_view report_template();
 
 namespace {
-
-/// Stands once in the template, inside <script type="application/json">.
-constexpr std::string_view kDataMark = "@@neume-report-data@@";
 
 void check(const Json& report) {
   if (!report.is_object()) {
@@ -28,32 +27,11 @@ void check(const Json& report) {
   }
 }
 
-/// JSON in which no character opens markup. In JSON `<` stands in strings only, where \u003c means the same.
-std::string data_text(const Json& report) {
-  const std::string plain = report.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string text;
-  text.reserve(plain.size());
-  for (const char character : plain) {
-    if (character == '<') {
-      text += "\\u003c";
-    } else {
-      text += character;
-    }
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string report_page(const Json& report) {
   check(report);
-  const std::string_view page = report_template();
-  const std::size_t mark = page.find(kDataMark);
-  if (mark == std::string_view::npos) throw InternalError("report_page: the template has no place for the data");
-  std::string result(page.substr(0, mark));
-  result += data_text(report);
-  result += page.substr(mark + kDataMark.size());
-  return result;
+  return fill_page(report_template(), report);
 }
 
 }  // namespace neume::app

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
 #include <set>
+#include <span>
 #include <string_view>
 
 #include <neume/error.hpp>
 
+#include "option_grid.hpp"
 #include "option_json.hpp"
 #include "toml_reader.hpp"
 
@@ -17,8 +20,9 @@ namespace neume::app {
 
 namespace {
 
-constexpr std::array<std::string_view, 10> kSections{"run",    "data", "synth",     "items",  "modalities",
-                                                     "labels", "log",  "quantizer", "ranker", "evaluate"};
+/// The last one stands in files of neume compare alone.
+constexpr std::array<std::string_view, 11> kSections{"run", "data",      "synth",  "items",    "modalities", "labels",
+                                                     "log", "quantizer", "ranker", "evaluate", "compare"};
 
 /// [data] has one key.
 struct OneText {
@@ -31,19 +35,30 @@ struct OneText {
   }
 };
 
+/// A quantizer that a ranker asks for.
+struct QuantizerChoice {
+  std::string name;
+  const toml::node* node = nullptr;  ///< where it asks; null where it leaves it to us
+};
+
 /// Reads the tables of one file into a plan.
 class PlanReader {
  public:
-  PlanReader(const RunSettings& settings) : settings_(settings), table_(parse_toml(settings.file)) {}
+  /// `compare`: filled where the file is a comparison's; null for a run, which has no alternatives.
+  explicit PlanReader(const RunSettings& settings, CompareSection* compare = nullptr)
+      : settings_(settings), compare_(compare), table_(parse_toml(settings.file)) {}
 
   RunPlan read() {
     check_sections();
     read_section("run", plan_.run);
+    if (compare_ != nullptr) read_section("compare", *compare_);
+    if (compare_ != nullptr && !compare_->seeds.empty()) plan_.run.seeds = compare_->seeds;
     if (!settings_.out.empty()) plan_.run.out = settings_.out;
     if (!settings_.seeds.empty()) plan_.run.seeds = settings_.seeds;
     if (plan_.run.out.empty()) fail("[run] out: expected the folder of the run, found none; or give --out");
     if (std::set(plan_.run.seeds.begin(), plan_.run.seeds.end()).size() != plan_.run.seeds.size()) {
-      fail("[run] seeds: a seed occurs twice");
+      const bool are_of_compare = compare_ != nullptr && !compare_->seeds.empty();
+      fail(fmt::format("[{}] seeds: a seed occurs twice", are_of_compare ? "compare" : "run"));
     }
     read_data();
     read_section("items", plan_.items);
@@ -59,19 +74,30 @@ class PlanReader {
     return std::move(plan_);
   }
 
+  /// Whether the file says this.
+  bool has(std::string_view section, std::string_view key) const {
+    const toml::table* table = table_[section].as_table();
+    return table != nullptr && table->contains(key);
+  }
+
  private:
   [[noreturn]] void fail(const std::string& what) const {
     throw DataError(fmt::format("{}: {}", settings_.file, what));
   }
 
   void check_sections() const {
+    const auto sections = std::span(kSections).first(kSections.size() - (compare_ == nullptr ? 1 : 0));
     for (const auto& [key, node] : table_) {
-      const bool known = std::ranges::count(kSections, key.str()) > 0;
+      const bool known = std::ranges::count(sections, key.str()) > 0;
       const bool repeated = key.str() == "quantizer" || key.str() == "ranker";
       const auto line = node.source().begin.line;
+      if (!known && key.str() == kSections.back()) {
+        throw DataError(fmt::format("{}:{}: [{}]: this file is a comparison's; neume compare reads it", settings_.file,
+                                    line, key.str()));
+      }
       if (!known) {
         throw DataError(fmt::format("{}:{}: [{}]: unknown table; known tables: {}", settings_.file, line, key.str(),
-                                    fmt::join(kSections, ", ")));
+                                    fmt::join(sections, ", ")));
       }
       if (repeated ? !node.is_array_of_tables() : !node.is_table()) {
         throw DataError(
@@ -92,13 +118,20 @@ class PlanReader {
     return true;
   }
 
-  /// Calls read(reader) for every table of [[name]].
-  void for_each_of(const std::string& name, const std::function<void(TomlReader&)>& read) const {
+  /// Calls read(table, reader, point) for every table of [[name]], and in a comparison for every point of its grid.
+  void for_each_of(const std::string& name,
+                   const std::function<void(const toml::table&, TomlReader&, const GridPoint&)>& read) const {
     const toml::array* tables = table_[name].as_array();
     if (tables == nullptr) return;
     for (const toml::node& node : *tables) {
-      TomlReader reader(*node.as_table(), settings_.file, name);
-      read(reader);
+      const toml::table& table = *node.as_table();
+      const auto points = compare_ == nullptr ? std::vector<GridPoint>(1) : grid_points(table, {settings_.file, name});
+      for (const GridPoint& point : points) {
+        TomlReader reader(table, settings_.file, name);
+        if (compare_ != nullptr) reader.allow("grid");
+        for (const auto& [key, value] : point.values) reader.put(key, *value);
+        read(table, reader, point);
+      }
     }
   }
 
@@ -137,59 +170,131 @@ class PlanReader {
     for (auto& [position, modality] : found) plan_.modalities.push_back(std::move(modality));
   }
 
-  /// A name that can be a folder's, and that `taken` does not hold.
+  /// A name that can be a folder's, and that `taken` does not hold. `name` is that of the table, without what a grid
+  /// adds to it.
   template <class Plan>
-  void check_name(const TomlReader& reader, const std::string& name, const std::vector<Plan>& taken) const {
+  void check_name(const TomlReader& reader, const std::string& name, const Plan& plan,
+                  const std::vector<Plan>& taken) const {
     if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) {
       reader.fail("name", "expected a name, not empty, without / and not starting with a dot");
     }
-    if (std::ranges::count(taken, name, &Plan::name) > 0) reader.fail("name", fmt::format("{} occurs twice", name));
+    if (std::ranges::count(taken, folder_of(plan), folder_of<Plan>) > 0) {
+      reader.fail("name", fmt::format("{} occurs twice", plan.name));
+    }
+  }
+
+  template <class Plan>
+  static std::string folder_of(const Plan& plan) {
+    if constexpr (requires { plan.folder(); }) return plan.folder();
+    return plan.name;
   }
 
   void read_quantizers() {
-    for_each_of("quantizer", [&](TomlReader& reader) {
+    for_each_of("quantizer", [&](const toml::table&, TomlReader& reader, const GridPoint& point) {
       QuantizerPlan quantizer;
       quantizer.options.quantizer.seed = plan_.run.seed;
       quantizer.describe(reader);
       reader.finish();
-      check_name(reader, quantizer.name, plan_.quantizers);
+      const std::string name = quantizer.name;
+      quantizer.name += point.suffix;
+      check_name(reader, name, quantizer, plan_.quantizers);
       try {
         quantizer.options.quantizer.validate();
       } catch (const InvalidArgument& error) {
         fail(fmt::format("[[quantizer]] {}: {}", quantizer.name, error.what()));
       }
+      alternatives_[name].push_back(quantizer.name);
       plan_.quantizers.push_back(std::move(quantizer));
     });
     if (plan_.quantizers.empty()) fail("[[quantizer]]: expected at least one");
   }
 
+  /// What a ranker's `quantizer` stands for: one, or in a comparison a list, or all alternatives of a [[quantizer]].
+  std::vector<QuantizerChoice> quantizer_choices(const toml::table& table) const {
+    const toml::node* node = table.get("quantizer");
+    if (node == nullptr) return {{}};
+    std::vector<const toml::node*> asked{node};
+    if (const toml::array* list = node->as_array(); list != nullptr && compare_ != nullptr && !list->empty()) {
+      asked.clear();
+      for (const toml::node& element : *list) asked.push_back(&element);
+    }
+    std::vector<QuantizerChoice> choices;
+    for (const toml::node* name : asked) {
+      const std::string text = name->value_or(std::string());
+      const auto group = alternatives_.find(text);
+      const bool is_one = group == alternatives_.end() || std::ranges::count(group->second, text) > 0;
+      if (is_one) choices.push_back({text, name});
+      if (!is_one)
+        for (const std::string& alternative : group->second) choices.push_back({alternative, name});
+    }
+    return choices;
+  }
+
   void read_rankers() {
-    for_each_of("ranker", [&](TomlReader& reader) {
-      RankerPlan ranker;
-      ranker.describe(reader);
-      reader.finish();
-      check_name(reader, ranker.name, plan_.rankers);
-      if (reader.has("seed")) reader.fail("seed", "the seeds of all rankers are [run] seeds");
-      const bool needs_no_ids = ranker.options.model == RankerModel::din && ranker.options.families.empty();
-      if (ranker.quantizer.empty() && plan_.quantizers.size() > 1 && !needs_no_ids) {
-        reader.fail("quantizer", "is needed: there are several");
+    for_each_of("ranker", [&](const toml::table& table, TomlReader& reader, const GridPoint& point) {
+      const auto choices = quantizer_choices(table);
+      for (const QuantizerChoice& choice : choices) {
+        if (choice.node != nullptr) reader.put("quantizer", *choice.node);
+        read_ranker(reader, choice, fmt::format("{}{}", choices.size() > 1 ? " / " + choice.name : "", point.suffix));
       }
-      if (ranker.quantizer.empty()) ranker.quantizer = plan_.quantizers[0].name;
-      if (std::ranges::count(plan_.quantizers, ranker.quantizer, &QuantizerPlan::name) == 0) {
-        reader.fail("quantizer", fmt::format("there is no [[quantizer]] named {}", ranker.quantizer));
-      }
-      plan_.rankers.push_back(std::move(ranker));
     });
     if (!plan_.rankers.empty() && plan_.log.train.empty()) fail("[log] train: rankers need a training log, found none");
     if (!plan_.rankers.empty() && plan_.log.test.empty()) fail("[log] test: rankers need a test log, found none");
   }
 
+  void read_ranker(TomlReader& reader, const QuantizerChoice& choice, const std::string& suffix) {
+    RankerPlan ranker;
+    ranker.describe(reader);
+    if (compare_ != nullptr) reader.texts("table", ranker.tables, "");
+    reader.finish();
+    const std::string name = ranker.name;
+    ranker.name += suffix;
+    check_name(reader, name, ranker, plan_.rankers);
+    if (reader.has("seed")) reader.fail("seed", "the seeds of all rankers are [run] seeds");
+    ranker.quantizer = choice.name;
+    if (ranker.quantizer.empty() && plan_.quantizers.size() > 1 && ranker.reads_ids()) {
+      reader.fail("quantizer", "is needed: there are several");
+    }
+    if (ranker.quantizer.empty()) ranker.quantizer = plan_.quantizers[0].name;
+    if (std::ranges::count(plan_.quantizers, ranker.quantizer, &QuantizerPlan::name) == 0) {
+      reader.fail("quantizer", fmt::format("there is no [[quantizer]] named {}", ranker.quantizer));
+    }
+    plan_.rankers.push_back(std::move(ranker));
+  }
+
   const RunSettings& settings_;
+  CompareSection* compare_;
   toml::table table_;
   RunPlan plan_;
+  std::map<std::string, std::vector<std::string>> alternatives_;  // of a [[quantizer]]'s name: its quantizers
 };
 
 }  // namespace
+
+bool RankerPlan::reads_ids() const {
+  switch (options.model) {
+    case RankerModel::mcca:
+      return true;
+    case RankerModel::din:
+    case RankerModel::dlrm:
+      return !options.families.empty();
+    default:
+      return false;
+  }
+}
+
+std::string RankerPlan::folder() const {
+  constexpr std::string_view kSlash = " / ";
+  std::string folder = name;
+  for (std::size_t at = folder.find(kSlash); at != std::string::npos; at = folder.find(kSlash, at)) {
+    folder.replace(at, kSlash.size(), ", ");
+  }
+  return folder;
+}
+
+std::filesystem::path RunPlan::ranker_folder(const RankerPlan& ranker, std::uint64_t seed) const {
+  return out() / "rankers" / ranker.folder() / fmt::format("seed-{}", seed);
+}
 
 const QuantizerPlan& RunPlan::quantizer(const std::string& name) const {
   return *std::ranges::find(quantizers, name, &QuantizerPlan::name);
@@ -207,14 +312,48 @@ Json RunPlan::resolved() const {
   for (const RankerPlan& plan : rankers) {
     Json entry = json_of(plan);
     entry.erase("seed");  // [run] seeds
+    if (!plan.tables.empty()) entry["table"] = plan.tables;
     json["ranker"].push_back(std::move(entry));
   }
   json["evaluate"] = json_of(judge);
   return json;
 }
 
+Json ComparePlan::resolved() const {
+  Json json = run.resolved();
+  json["compare"] = json_of(compare);
+  return json;
+}
+
 RunPlan read_run_plan(const RunSettings& settings) {
   return PlanReader(settings).read();
+}
+
+ComparePlan read_compare_plan(const CompareSettings& settings) {
+  ComparePlan plan;
+  PlanReader reader(settings.run, &plan.compare);
+  plan.run = reader.read();
+  plan.says_full_ranking = reader.has("evaluate", "full-ranking");
+  if (plan.run.rankers.empty()) {
+    throw DataError(fmt::format("{}: [[ranker]]: expected at least one to compare", settings.run.file));
+  }
+  for (const RankerPlan& ranker : plan.run.rankers) {
+    try {
+      ranker.options.validate();
+    } catch (const InvalidArgument& error) {
+      throw DataError(fmt::format("{}: [[ranker]] {}: {}", settings.run.file, ranker.name, error.what()));
+    }
+  }
+  for (const std::string& name : plan.compare.baseline) {
+    if (std::ranges::count(plan.run.rankers, name, &RankerPlan::name) > 0) continue;
+    std::vector<std::string> names;
+    for (const RankerPlan& ranker : plan.run.rankers) names.push_back(ranker.name);
+    throw DataError(fmt::format("{}: [compare] baseline: there is no ranker named {}; there are {}", settings.run.file,
+                                name, fmt::join(names, "; ")));
+  }
+  plan.compare.seeds = plan.run.run.seeds;
+  if (settings.jobs != 0) plan.compare.jobs = settings.jobs;
+  return plan;
 }
 
 }  // namespace neume::app

@@ -37,6 +37,7 @@ struct RankerPlan {
   std::string name;
   std::string quantizer;
   RankerOptions options;
+  std::vector<std::string> tables = {};  ///< of a comparison: titles of the tables that it is a row of
 
   template <class Visitor>
   void describe(Visitor&& visit) {
@@ -44,6 +45,11 @@ struct RankerPlan {
     visit.text("quantizer", quantizer, "name of the quantizer whose IDs it reads; may be left out where there is one");
     options.describe(visit);
   }
+
+  /// Whether its input depends on the quantizer at all.
+  bool reads_ids() const;
+  /// Its name, with a comma in place of the slash that a comparison puts before a quantizer ("MCCA / psrq").
+  std::string folder() const;
 };
 
 /// [log]
@@ -115,13 +121,47 @@ struct RunPlan {
 
   std::filesystem::path out() const { return run.out; }
   const QuantizerPlan& quantizer(const std::string& name) const;
+  std::filesystem::path quantizer_folder(const std::string& name) const { return out() / "quantizers" / name; }
+  std::filesystem::path sids_file(const std::string& quantizer) const {
+    return quantizer_folder(quantizer) / "sids.parquet";
+  }
+  std::filesystem::path ranker_folder(const RankerPlan& ranker, std::uint64_t seed) const;
 
   /// Everything above with defaults and ${data} filled in.
+  Json resolved() const;
+};
+
+/// [compare]
+struct CompareSection {
+  std::vector<std::string> baseline;
+  std::vector<std::uint64_t> seeds;
+  std::size_t jobs = 0;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.texts(
+        "baseline", baseline,
+        "names of rankers: a table's differences are to the first of them that is in it, else to its first row");
+    visit.list("seeds", seeds, {0, 9007199254740992.0}, "every ranker is trained once a seed; default: [run] seeds");
+    visit.number("jobs", jobs, {0, 1024}, "trainings at the same time, which share the threads; 0: one a thread");
+  }
+};
+
+/// A run whose rankers are compared, over seeds.
+struct ComparePlan {
+  RunPlan run;
+  CompareSection compare;
+  bool says_full_ranking = false;  ///< whether the file has [evaluate] full-ranking
+
   Json resolved() const;
 };
 
 /// Reads settings.file; --data, --out and --seeds win over the file. Throws DataError with file, line, table and key
 /// for what it cannot read or does not know, and for a plan that does not hang together.
 RunPlan read_run_plan(const RunSettings& settings);
+
+/// The same for a file that may also have [compare], and in [[quantizer]] and [[ranker]] alternatives
+/// (docs/formats/compare.md); --jobs wins over the file. Every alternative has become a quantizer or ranker of its own.
+ComparePlan read_compare_plan(const CompareSettings& settings);
 
 }  // namespace neume::app

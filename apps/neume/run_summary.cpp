@@ -3,76 +3,41 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <optional>
 
 #include "eval/statistics.hpp"
 #include "example_listener.hpp"
+#include "metric_values.hpp"
 #include "quality.hpp"
 
 namespace neume::app {
 
 namespace {
 
-/// A metric's name in metrics.json, and whether it lies in "full_ranking" there.
-struct Metric {
-  std::string name;
-  bool is_full_ranking = false;
-};
-
-std::vector<Metric> metrics_of(const Json& metrics) {
-  std::vector<Metric> list{{"auc"}, {"auc_cold"}, {"logloss"}, {"gauc"}};
-  if (!metrics.contains("full_ranking")) return list;
-  for (const auto& [name, value] : metrics.at("full_ranking").items()) {
-    if (name.starts_with("recall@") || name.starts_with("ndcg@")) list.push_back({name, true});
-  }
-  return list;
-}
-
-/// Values by seed; nothing where one of them is undefined.
-std::optional<std::vector<double>> values_of(const RankerResult& result, const Metric& metric) {
-  std::vector<double> values;
-  for (const Json& metrics : result.metrics) {
-    const Json& value = (metric.is_full_ranking ? metrics.at("full_ranking") : metrics).at(metric.name);
-    if (!value.is_number()) return std::nullopt;
-    values.push_back(value.get<double>());
-  }
-  return values;
-}
-
-/// ".7312 ± .0021", without the interval where there is one seed.
-std::string text_of(const eval::Estimate& estimate, bool is_difference) {
-  std::string text = fmt::format(fmt::runtime(is_difference ? "{:+.4f}" : "{:.4f}"), estimate.mean);
-  if (std::isfinite(estimate.half_width)) text += fmt::format(" ±{:.4f}", estimate.half_width);
-  if (is_difference && estimate.excludes_zero()) text += " *";
-  return text;
-}
-
 std::string metric_cell(const RankerResult& result, const Metric& metric) {
-  const auto values = values_of(result, metric);
-  return values ? text_of(eval::mean_and_interval(*values), false) : "-";
+  const auto values = values_of(result.metrics, metric);
+  return values ? estimate_text(eval::mean_and_interval(*values), false) : "-";
 }
 
 std::string difference_cell(const RankerResult& result, const RankerResult& first, const Metric& metric) {
   if (&result == &first) return "";
-  const auto a = values_of(result, metric), b = values_of(first, metric);
-  return a && b ? text_of(eval::paired_difference(*a, *b), true) : "-";
+  const auto a = values_of(result.metrics, metric), b = values_of(first.metrics, metric);
+  return a && b ? estimate_text(eval::paired_difference(*a, *b), true) : "-";
 }
 
 TextTable ranker_table(const std::vector<RankerResult>& rankers) {
   const RankerResult& first = rankers[0];
   std::vector<std::string> header{"ranker", "AUC", "AUC cold", "log-loss",
                                   fmt::format("GAUC ({})", first.metrics[0].at("gauc_mode").get<std::string>())};
-  const std::vector<Metric> metrics = metrics_of(first.metrics[0]);
-  for (std::size_t m = 4; m < metrics.size(); ++m) header.push_back(metrics[m].name);
+  const std::vector<Metric> metrics = main_metrics(first.metrics[0]);
+  for (std::size_t m = 4; m < metrics.size(); ++m) header.push_back(metrics[m].key);
   if (rankers.size() > 1) header.insert(header.end(), {"AUC diff.", "cold diff."});
   TextTable table(header);
   for (const RankerResult& ranker : rankers) {
     std::vector<std::string> cells{ranker.name};
     for (const Metric& metric : metrics) cells.push_back(metric_cell(ranker, metric));
     if (rankers.size() > 1) {
-      cells.push_back(difference_cell(ranker, first, {"auc"}));
-      cells.push_back(difference_cell(ranker, first, {"auc_cold"}));
+      cells.push_back(difference_cell(ranker, first, metrics[0]));
+      cells.push_back(difference_cell(ranker, first, metrics[1]));
     }
     table.add(std::move(cells));
   }
@@ -99,34 +64,15 @@ std::string ranker_legend(const RunPlan& plan, const RunResults& results) {
   return text;
 }
 
-std::string table_text(const TextTable& table, TextForm form) {
-  return form == TextForm::plain ? table.plain() : table.markdown();
-}
-
-std::string heading(const std::string& text, TextForm form) {
-  return form == TextForm::plain ? fmt::format("\n{}\n\n", text) : fmt::format("## {}\n\n", text);
-}
-
-/// Lines that wrap by themselves in a terminal and in Markdown.
-std::string paragraph(const std::string& text) {
-  return fmt::format("\n\n{}\n", text);
-}
-
-Json estimate_json(const eval::Estimate& estimate) {
-  Json json{{"mean", estimate.mean}};
-  json["half_width_95"] = std::isfinite(estimate.half_width) ? Json(estimate.half_width) : Json(nullptr);
-  return json;
-}
-
 Json ranker_json(const RankerResult& ranker, const RankerResult& first) {
   Json json{{"name", ranker.name}};
-  for (const Metric& metric : metrics_of(ranker.metrics[0])) {
-    const auto values = values_of(ranker, metric), base = values_of(first, metric);
+  for (const Metric& metric : main_metrics(ranker.metrics[0])) {
+    const auto values = values_of(ranker.metrics, metric), base = values_of(first.metrics, metric);
     if (!values) continue;
     Json entry = estimate_json(eval::mean_and_interval(*values));
     entry["by_seed"] = *values;
     if (base && &ranker != &first) entry["minus_first"] = estimate_json(eval::paired_difference(*values, *base));
-    json[metric.name] = std::move(entry);
+    json[metric.key] = std::move(entry);
   }
   json["gauc_mode"] = ranker.metrics[0].at("gauc_mode");
   return json;

@@ -6,10 +6,9 @@
 #include "json_file.hpp"
 #include "run_plan.hpp"
 #include "run_stages.hpp"
+#include "text_form.hpp"
 
 namespace neume::app {
-
-enum class TextForm { plain, markdown };
 
 /// Tables of the semantic IDs, of the rankers and an example, each with what it shows.
 std::string summary_text(const RunPlan& plan, const RunResults& results, TextForm form);

@@ -357,6 +357,33 @@ struct RunSettings {
   }
 };
 
+struct CompareSettings {
+  static constexpr std::string_view kName = "compare";
+  static constexpr std::string_view kHelp =
+      "Compare rankers and quantizers over several seeds: means, 95% intervals, differences to a baseline";
+  static constexpr std::string_view kExample =
+      "neume compare examples/compare-lfm2k.toml --data ../shared/data/lfm2k --out runs/compare-lfm2k";
+  static constexpr std::string_view kPositional = "file";
+  static constexpr std::string_view kNotes =
+      "The file is that of neume run and besides (docs/formats/compare.md):\n"
+      "  [compare] baseline = \"DIN\"                   what the others are compared with, seed by seed\n"
+      "  [[ranker]] quantizer = [\"rq\", \"psrq\"]       one ranker for each\n"
+      "  [ranker.grid] embedding-width = [32, 64]     one for each; the same in [quantizer.grid]\n"
+      "  [[ranker]] table = [\"Models\"]                the tables that it is a row of\n"
+      "Writes compare.txt, .md, .csv, .json and .html. * marks a difference whose 95% interval leaves out 0: of 20\n"
+      "equal rankers one has it by chance. Killed and started again, it goes on and ends in the same numbers.";
+
+  RunSettings run;
+  std::size_t jobs = 0;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    run.describe(visit);
+    visit.number("jobs", jobs, {0, 1024},
+                 "trainings at the same time, which share the threads; 0: one a thread. Results do not depend on it");
+  }
+};
+
 struct InfoSettings {
   static constexpr std::string_view kName = "info";
   static constexpr std::string_view kHelp = "Show version, build, instruction sets and threads";
@@ -379,6 +406,7 @@ int run(const TrainSettings& settings, Console& console);
 int run(const EvaluateSettings& settings, Console& console);
 int run(const ExportSettings& settings, Console& console);
 int run(const RunSettings& settings, Console& console);
+int run(const CompareSettings& settings, Console& console);
 int run(const InfoSettings& settings, Console& console);
 
 }  // namespace neume::app

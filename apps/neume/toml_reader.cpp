@@ -40,20 +40,27 @@ void TomlReader::flag(std::string_view name, bool& value, std::string_view) {
 }
 
 void TomlReader::finish() const {
-  for (const auto& [key, node] : table_) {
-    if (std::ranges::count(known_, key.str()) > 0) continue;
-    fail(node, key.str(), fmt::format("unknown key; known keys: {}", fmt::join(known_, ", ")));
-  }
+  const auto check = [&](std::string_view key, const toml::node& node) {
+    if (std::ranges::count(known_, key) > 0) return;
+    fail(node, key, fmt::format("unknown key; known keys: {}", fmt::join(known_, ", ")));
+  };
+  for (const auto& [key, node] : table_) check(key.str(), node);
+  for (const auto& [key, node] : put_) check(key, *node);
 }
 
 void TomlReader::fail(std::string_view name, const std::string& what) const {
-  const toml::node* node = table_.get(name);
+  const toml::node* node = find(name);
   fail(node == nullptr ? static_cast<const toml::node&>(table_) : *node, name, what);
+}
+
+const toml::node* TomlReader::find(std::string_view name) const {
+  const auto found = put_.find(name);
+  return found == put_.end() ? table_.get(name) : found->second;
 }
 
 const toml::node* TomlReader::take(std::string_view name) {
   known_.emplace_back(name);
-  return table_.get(name);
+  return find(name);
 }
 
 std::string TomlReader::to_text(const toml::node& node, std::string_view name) const {

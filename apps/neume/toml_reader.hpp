@@ -5,7 +5,9 @@
 #include <toml++/toml.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -78,8 +80,14 @@ class TomlReader {
   }
   void flag(std::string_view name, bool& value, std::string_view);
 
+  /// From here on `node`, which must outlive this, is what `name` has: one choice of a grid (option_grid.hpp).
+  void put(const std::string& name, const toml::node& node) { put_[name] = &node; }
+
+  /// Lets the table have `name`, which somebody else reads.
+  void allow(std::string_view name) { known_.emplace_back(name); }
+
   /// Whether the table has `name`.
-  bool has(std::string_view name) const { return table_.contains(name); }
+  bool has(std::string_view name) const { return find(name) != nullptr; }
 
   /// Throws DataError for the first key that was not described, with the keys that were.
   void finish() const;
@@ -88,6 +96,7 @@ class TomlReader {
   [[noreturn]] void fail(std::string_view name, const std::string& what) const;
 
  private:
+  const toml::node* find(std::string_view name) const;
   const toml::node* take(std::string_view name);
   std::string to_text(const toml::node& node, std::string_view name) const;
   [[noreturn]] void fail(const toml::node& node, std::string_view name, const std::string& what) const;
@@ -111,6 +120,7 @@ class TomlReader {
   std::string file_;
   std::string section_;
   std::vector<std::string> known_;
+  std::map<std::string, const toml::node*, std::less<>> put_;
 };
 
 }  // namespace neume::app

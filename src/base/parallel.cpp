@@ -12,6 +12,7 @@ namespace neume::base {
 namespace {
 
 std::atomic<std::size_t> requested_threads{0};
+thread_local std::size_t limit_of_this_thread = 0;  // 0: none
 
 // ThreadSanitizer does not understand libgomp's barriers and would report every chunk: under it, work is sequential,
 // and it watches the threads that are not libgomp's.
@@ -36,8 +37,20 @@ void set_num_threads(std::size_t count) {
 }
 
 std::size_t num_threads() {
+  if (limit_of_this_thread != 0) return limit_of_this_thread;
   if (requested_threads != 0) return requested_threads;
   return static_cast<std::size_t>(omp_get_max_threads());
+}
+
+ThreadLimit::ThreadLimit(std::size_t count)
+    : previous_(limit_of_this_thread), previous_openmp_(omp_get_max_threads()) {
+  limit_of_this_thread = count == 0 ? 1 : count;
+  omp_set_num_threads(static_cast<int>(limit_of_this_thread));  // for libraries that ask OpenMP; it is by thread, too
+}
+
+ThreadLimit::~ThreadLimit() {
+  limit_of_this_thread = previous_;
+  omp_set_num_threads(previous_openmp_);
 }
 
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& work) {

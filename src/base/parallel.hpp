@@ -10,9 +10,24 @@ namespace neume::base {
 /// Cores that this process may use (its affinity mask).
 std::size_t available_cores();
 
-/// The number of threads that parallel work uses; 0 means available_cores(). Process-wide.
+/// The number of threads that parallel work uses; 0 means available_cores(). Process-wide, but for a thread that has a
+/// ThreadLimit.
 void set_num_threads(std::size_t count);
 std::size_t num_threads();
+
+/// While it lives, parallel work that this thread starts uses `count` threads (at least 1): so that several trainings
+/// can share the cores, each on a thread of its own. Destroyed by the thread that made it; they may be nested.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(std::size_t count);
+  ~ThreadLimit();
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+
+ private:
+  std::size_t previous_;
+  int previous_openmp_;
+};
 
 /// Calls work(i) once for every i in [0, count), on num_threads() threads, in no particular order. The first exception
 /// that a call throws is rethrown here after all threads have stopped.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -86,6 +87,34 @@ TEST_F(Parallel, ChunksCoverTheRows) {
   EXPECT_EQ(num_chunks(1, 8), 1u);
   EXPECT_EQ(num_chunks(8, 8), 1u);
   EXPECT_EQ(num_chunks(9, 8), 2u);
+}
+
+TEST_F(Parallel, LimitHoldsForItsThreadAlone) {
+  set_num_threads(4);
+  std::size_t elsewhere = 0, inside = 0, after = 0;
+  const ThreadLimit outer(3);
+  std::thread([&] {
+    elsewhere = num_threads();
+    {
+      const ThreadLimit limit(2);
+      std::mutex mutex;
+      std::set<std::thread::id> used;
+      parallel_for(200, [&](std::size_t) {
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+        const std::lock_guard lock(mutex);
+        used.insert(std::this_thread::get_id());
+      });
+      inside = num_threads();
+      EXPECT_LE(used.size(), 2u);
+    }
+    after = num_threads();
+  }).join();
+  EXPECT_EQ(elsewhere, 4u);
+  EXPECT_EQ(inside, 2u);
+  EXPECT_EQ(after, 4u);
+  EXPECT_EQ(num_threads(), 3u);
+  const ThreadLimit at_least_one(0);
+  EXPECT_EQ(num_threads(), 1u);
 }
 
 }  // namespace
