@@ -84,7 +84,6 @@ class SpillVector {
   const T* data() const { return reinterpret_cast<const T*>(memory_.data()); }
   T& operator[](std::size_t i) { return data()[i]; }
   const T& operator[](std::size_t i) const { return data()[i]; }
-  T& back() { return data()[size_ - 1]; }
   T* begin() { return data(); }
   T* end() { return data() + size_; }
   const T* begin() const { return data(); }

@@ -138,7 +138,9 @@ std::string metadata_option(const std::map<std::string, std::string>& metadata) 
 
 class TableWriter::Impl {
  public:
-  explicit Impl(std::vector<ColumnSpec> columns) : columns_(std::move(columns)), database_("table writer") {
+  Impl(std::vector<ColumnSpec> columns, std::size_t max_memory_mib)
+      : columns_(std::move(columns)), database_("table writer") {
+    if (max_memory_mib > 0) database_.execute(fmt::format("SET memory_limit = '{}MiB'", max_memory_mib));
     database_.execute(create_statement(columns_));
     if (duckdb_appender_create(database_.connection(), nullptr, "rows", &appender_) == DuckDBError) fail_appending();
     std::vector<duckdb_logical_type> types(columns_.size());
@@ -222,7 +224,7 @@ void TableWriter::Impl::finish(const std::filesystem::path& path, const std::map
   });
 }
 
-TableWriter::TableWriter(std::vector<ColumnSpec> columns) {
+TableWriter::TableWriter(std::vector<ColumnSpec> columns, std::size_t max_memory_mib) {
   if (columns.empty()) throw InvalidArgument("a table needs at least one column");
   for (std::size_t i = 0; i < columns.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
@@ -231,7 +233,7 @@ TableWriter::TableWriter(std::vector<ColumnSpec> columns) {
       }
     }
   }
-  impl_ = std::make_unique<Impl>(std::move(columns));
+  impl_ = std::make_unique<Impl>(std::move(columns), max_memory_mib);
 }
 
 TableWriter::~TableWriter() = default;

@@ -57,8 +57,9 @@ struct ColumnData {
 /// Collects rows in memory (about the size of the raw values) and writes them as one Parquet file. Not thread-safe.
 class TableWriter {
  public:
-  /// Throws InvalidArgument where there is no column, or two have one name.
-  explicit TableWriter(std::vector<ColumnSpec> columns);
+  /// `max_memory_mib`: rows beyond it wait in DuckDB's temporary folder; 0: all stay in memory. Throws InvalidArgument
+  /// where there is no column, or two have one name.
+  explicit TableWriter(std::vector<ColumnSpec> columns, std::size_t max_memory_mib = 0);
   ~TableWriter();
   TableWriter(TableWriter&&) noexcept;
   TableWriter& operator=(TableWriter&&) noexcept;

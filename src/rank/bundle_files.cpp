@@ -22,6 +22,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kWriteChunk = 1 << 16;
+constexpr std::size_t kWriterMemoryMib = 256;  // for the history of a log that is itself kept on disk
 
 template <class Array>
 std::string hash_of(const Array& values) {
@@ -91,7 +92,7 @@ void write_history(const std::filesystem::path& path, const TrainingData& traini
   std::vector<std::int64_t> times;
   std::vector<data::ColumnSpec> columns = {users.spec("user_id"), items.spec("item_id")};
   if (log.has_time()) columns.push_back({"timestamp", data::ColumnType::int64});
-  data::TableWriter writer(columns);
+  data::TableWriter writer(columns, log.users.in_file() ? kWriterMemoryMib : 0);
   std::size_t pending = 0;
   const auto flush = [&] {
     std::vector<data::ColumnData> values = {users.data(), items.data()};

@@ -98,7 +98,7 @@ std::string OnnxGraph::scalar(float value) {
 std::string OnnxGraph::add(std::string_view op, const std::vector<std::string>& inputs,
                            const std::vector<Attribute>& attributes, const std::string& result) {
   const std::string name = fmt::format("{}.{}", op, num_results_++);
-  const std::string output = result.empty() ? name : result;
+  std::string output = result.empty() ? name : result;
   ProtobufMessage node;
   for (const auto& input : inputs) node.text(node_field::input, input);
   node.text(node_field::output, output).text(node_field::name, name).text(node_field::op_type, op);

@@ -29,7 +29,7 @@ export function meansSection(comparison, table) {
     lead:
       "A dot is the mean over the seeds, its line the 95% interval of the mean, small dots the seeds. The shaded band " +
       `is the interval of the baseline, ${table.baseline}. Seeds move all rankers together: judge a difference by the ` +
-      "next section.",
+      "section above.",
     figures,
   });
 }
