@@ -31,9 +31,14 @@ class Network {
 
   /// One Adam step on the mean binary cross-entropy of a batch; returns the sum of the samples' losses before the step.
   /// Tables of which a batch touches few rows (items, users) move in those rows alone (lazy Adam).
-  /// `next`, where given, is called during the step, and the next call must be train() with the batch that it made.
-  virtual double train(const Batch& batch, const kernels::AdamStep<T>& step, const NextBatch& next) = 0;
-  double train(const Batch& batch, const kernels::AdamStep<T>& step) { return train(batch, step, {}); }
+  virtual double train(const Batch& batch, const kernels::AdamStep<T>& step) = 0;
+
+  /// The same; `next` is called during the step, and the next call must be train() with the batch that it made.
+  virtual double train(const Batch& batch, const kernels::AdamStep<T>& step, const NextBatch& next) {
+    const double loss = train(batch, step);
+    if (next) next();
+    return loss;
+  }
 
   /// Forward and backward without a step: gradients stay in parameters(). Returns the same sum.
   virtual double compute_gradients(const Batch& batch) = 0;

@@ -59,7 +59,7 @@ class SequenceModel final : public Network<T> {
 
   std::size_t max_batch() const override { return spec_.max_batch; }
   void score(const Batch& batch, std::span<T> logits) override;
-  using Network<T>::train;
+  double train(const Batch& batch, const kernels::AdamStep<T>& step) override { return train(batch, step, {}); }
   double train(const Batch& batch, const kernels::AdamStep<T>& step, const NextBatch& next) override;
   double compute_gradients(const Batch& batch) override;
   std::vector<nn::ParameterView<T>> parameters() override;

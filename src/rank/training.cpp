@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include <neume/error.hpp>
 
@@ -52,6 +54,33 @@ struct Position {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Position, epoch, next_sample, step, loss_sum, epoch_seconds, best_epoch, best_auc,
                                    curve)
+
+/// The batches of an epoch from a position on, one after the other. The batch before stays valid, so that one can be
+/// made while another trains.
+class BatchMaker {
+ public:
+  BatchMaker(const Samples& samples, ShuffledOrder& order, const Position& from, std::size_t batch_size)
+      : samples_(samples), order_(order), epoch_(from.epoch), next_sample_(from.next_sample), batch_size_(batch_size) {}
+
+  /// nullptr at the end.
+  const Batch* next() {
+    if (next_sample_ == order_.size()) return nullptr;
+    Batch& batch = batches_[number_++ % batches_.size()];
+    batch.clear();
+    const std::size_t end = std::min(order_.size(), next_sample_ + batch_size_);
+    for (; next_sample_ < end; ++next_sample_) samples_.append(order_[next_sample_], epoch_, batch);
+    return &batch;
+  }
+
+ private:
+  const Samples& samples_;
+  ShuffledOrder& order_;
+  std::size_t epoch_;
+  std::size_t next_sample_;
+  std::size_t batch_size_;
+  std::array<Batch, 2> batches_;
+  std::size_t number_ = 0;
+};
 
 class Training {
  public:
@@ -108,12 +137,13 @@ class Training {
     const double seconds_before = at_.epoch_seconds;
     auto last_checkpoint = start;
     const std::string stage = fmt::format("epoch {} of {}", at_.epoch, options_.epochs);
-    Batch batch;
-    while (at_.next_sample < order.size()) {
-      batch.clear();
-      const std::size_t end = std::min(order.size(), at_.next_sample + options_.batch_size);
-      for (std::size_t i = at_.next_sample; i < end; ++i) samples_.append(order[i], at_.epoch, batch);
-      const double loss = network_->train(batch, nn::adam_step<float>(adam, ++at_.step));
+    BatchMaker batches(samples_, order, at_, options_.batch_size);
+    const Batch* coming = batches.next();
+    while (coming != nullptr) {
+      const Batch& batch = *std::exchange(coming, nullptr);
+      const std::size_t end = at_.next_sample + batch.size();
+      const double loss = network_->train(batch, nn::adam_step<float>(adam, ++at_.step),
+                                          [&] { return coming = batches.next(); });
       at_.loss_sum += loss;
       at_.next_sample = end;
       at_.curve.add({at_.step, batch.size(), loss, adam.learning_rate}, end, order.size());

@@ -69,9 +69,12 @@ TEST(ItemKnn, ATrainingPositiveDoesNotSeeItself) {
   EXPECT_FLOAT_EQ(held_out[0], 1.0f / std::sqrt(2.0f * 3.0f));  // item 1: co 2 - 1, n_0 3 - 1; item 2: co 1 - 1
   for (std::size_t row : {0u, 4u, 6u, 2u}) {
     // The same as the model of the log without that row says.
-    data::Interactions rest = log;
-    rest.users.erase(rest.users.begin() + static_cast<std::ptrdiff_t>(row));
-    rest.items.erase(rest.items.begin() + static_cast<std::ptrdiff_t>(row));
+    data::Interactions rest;
+    for (std::size_t i = 0; i < log.size(); ++i) {
+      if (i == row) continue;
+      rest.users.push_back(log.users[i]);
+      rest.items.push_back(log.items[i]);
+    }
     const data::Histories other_histories(rest, 4, 1);
     const ItemKnn other(other_histories, 5, 32);
     const Batch batch = make_pairs({{log.users[row], log.items[row]}}, 1.0f);
