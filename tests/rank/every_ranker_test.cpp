@@ -98,7 +98,7 @@ TEST_P(EveryRanker, BundleSaysTheSameAsTheTraining) {
   RankerBundle bundle = std::move(loaded);
   data::Interactions log = *data.validation;
   for (std::uint32_t& user : log.users) user = bundle.users().find_or_add(data.users.ids().texts()[user]);
-  const auto metrics = bundle.evaluate(log, 30);
+  const auto metrics = bundle.evaluate(log, {.cold_threshold = 30});
   EXPECT_EQ(metrics.auc, told.auc);
   EXPECT_EQ(metrics.logloss, told.logloss);
   EXPECT_EQ(metrics.gauc, told.gauc);
