@@ -45,9 +45,8 @@ std::shared_ptr<const rank::TrainingData> TrainingStages::training_data(const Ra
 std::string TrainingStages::train(const RankerPlan& ranker, std::uint64_t seed, const TrainingReports& reports) {
   RankerOptions options = ranker.options;
   options.seed = seed;
-  Json inputs{{"ranker", json_of(options)},
-              {"sids", sids_fingerprints_.at(ranker.quantizer)},
-              {"logs", log_fingerprints_}};
+  Json inputs{
+      {"ranker", json_of(options)}, {"sids", sids_fingerprints_.at(ranker.quantizer)}, {"logs", log_fingerprints_}};
   for (const std::string& text : options.features) {
     const std::string file = data::FeatureSpec::parse(text).file;
     if (!file.empty()) inputs["feature tables"][text] = fingerprint_of_source(file);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <vector>
 
 namespace neume::base {
 
@@ -42,8 +43,7 @@ std::size_t num_threads() {
   return static_cast<std::size_t>(omp_get_max_threads());
 }
 
-ThreadLimit::ThreadLimit(std::size_t count)
-    : previous_(limit_of_this_thread), previous_openmp_(omp_get_max_threads()) {
+ThreadLimit::ThreadLimit(std::size_t count) : previous_(limit_of_this_thread), previous_openmp_(omp_get_max_threads()) {
   limit_of_this_thread = count == 0 ? 1 : count;
   omp_set_num_threads(static_cast<int>(limit_of_this_thread));  // for libraries that ask OpenMP; it is by thread, too
 }
@@ -53,23 +53,68 @@ ThreadLimit::~ThreadLimit() {
   omp_set_num_threads(previous_openmp_);
 }
 
-void parallel_for(std::size_t count, const std::function<void(std::size_t)>& work) {
-  std::exception_ptr first_failure;
-  std::mutex failure_mutex;
-  std::atomic<bool> failed{false};
-  const int threads = static_cast<int>(num_threads());
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (count > 1 && !kThreadSanitizer)
-  for (std::size_t i = 0; i < count; ++i) {
-    if (failed) continue;
+namespace {
+
+/// Calls work, keeps the first exception, and passes over all calls after it.
+class Guarded {
+ public:
+  explicit Guarded(const std::function<void(std::size_t)>& work) : work_(work) {}
+
+  void call(std::size_t i) {
+    if (failed_) return;
     try {
-      work(i);
+      work_(i);
     } catch (...) {
-      const std::lock_guard lock(failure_mutex);
-      if (!first_failure) first_failure = std::current_exception();
-      failed = true;
+      const std::lock_guard lock(mutex_);
+      if (!first_failure_) first_failure_ = std::current_exception();
+      failed_ = true;
     }
   }
-  if (first_failure) std::rethrow_exception(first_failure);
+
+  void finish() const {
+    if (first_failure_) std::rethrow_exception(first_failure_);
+  }
+
+ private:
+  const std::function<void(std::size_t)>& work_;
+  std::exception_ptr first_failure_;
+  std::mutex mutex_;
+  std::atomic<bool> failed_{false};
+};
+
+/// What is left of a thread's stretch.
+struct alignas(64) Stretch {
+  std::atomic<std::size_t> next{0};
+  std::size_t end = 0;
+};
+
+}  // namespace
+
+void parallel_for(std::size_t count, const std::function<void(std::size_t)>& work) {
+  Guarded guarded(work);
+  const int threads = static_cast<int>(num_threads());
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (count > 1 && !kThreadSanitizer)
+  for (std::size_t i = 0; i < count; ++i) guarded.call(i);
+  guarded.finish();
+}
+
+void parallel_stretches(std::size_t count, const std::function<void(std::size_t)>& work) {
+  Guarded guarded(work);
+  const std::size_t threads = num_threads();
+  std::vector<Stretch> stretches(threads);
+  for (std::size_t t = 0; t < threads; ++t) {
+    stretches[t].next = t * count / threads;
+    stretches[t].end = (t + 1) * count / threads;
+  }
+#pragma omp parallel num_threads(static_cast <int>(threads)) if (count > 1 && !kThreadSanitizer)
+  {
+    const auto own = static_cast<std::size_t>(omp_get_thread_num());
+    for (std::size_t k = 0; k < threads; ++k) {
+      Stretch& stretch = stretches[(own + k) % threads];
+      for (std::size_t i = stretch.next++; i < stretch.end; i = stretch.next++) guarded.call(i);
+    }
+  }
+  guarded.finish();
 }
 
 }  // namespace neume::base

@@ -33,6 +33,11 @@ class ThreadLimit {
 /// that a call throws is rethrown here after all threads have stopped.
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& work);
 
+/// The same, but each thread begins with its own stretch of [0, count) and then helps with the others': calls whose
+/// numbers are near each other run on one thread as a rule, and find its caches as the same stretch of an earlier call
+/// left them.
+void parallel_stretches(std::size_t count, const std::function<void(std::size_t)>& work);
+
 /// Number of chunks of `chunk` rows (the last may be shorter) that cover `rows`.
 inline std::size_t num_chunks(std::size_t rows, std::size_t chunk) {
   return (rows + chunk - 1) / chunk;

@@ -45,6 +45,11 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+/// Where part `i` of `count` lies.
+double place_of(std::size_t i, std::size_t count) {
+  return static_cast<double>(i) / static_cast<double>(count);
+}
+
 nn::RowRange chunk_of(std::size_t chunk, std::size_t size, std::size_t total) {
   return {chunk * size, std::min((chunk + 1) * size, total)};
 }
@@ -241,7 +246,8 @@ std::size_t SequenceModel<T>::block_rows() const {
 
 template <class T>
 void SequenceModel<T>::run_tasks() {
-  base::parallel_for(tasks_.size(), [&](std::size_t i) { tasks_[i](); });
+  std::ranges::stable_sort(tasks_, {}, &Task::place);
+  base::parallel_stretches(tasks_.size(), [&](std::size_t i) { tasks_[i].work(); });
   tasks_.clear();
 }
 
@@ -266,7 +272,7 @@ template <class T>
 void SequenceModel<T>::add_next_index_tasks() {
   if (next_batch_ == nullptr) return;
   for (std::size_t task = 0; task < next_index_.num_tasks(); ++task) {
-    tasks_.push_back([this, task] { next_index_.run_task(task); });
+    tasks_.push_back({place_of(task, next_index_.num_tasks()), [this, task] { next_index_.run_task(task); }});
   }
 }
 
@@ -295,10 +301,11 @@ void SequenceModel<T>::add_projections() {
     if (!items && tables_projected_) continue;
     const std::size_t rows = items ? index_.slots().items().size() : unit->num_table_rows;
     for (std::size_t chunk = 0; chunk < num_row_chunks(*unit); ++chunk) {
-      tasks_.push_back([this, unit, items, range = chunk_of(chunk, kRowChunk, rows)] {
+      const auto project = [this, unit, items, range = chunk_of(chunk, kRowChunk, rows)] {
         if (items) gather_items(range);
         unit->attention->project(table_rows(*unit), range);
-      });
+      };
+      tasks_.push_back({place_of(chunk, num_row_chunks(*unit)), project});
     }
   }
   tables_projected_ = true;
@@ -355,8 +362,8 @@ void SequenceModel<T>::score(const Batch& batch, std::span<T> logits) {
   add_projections();
   run_tasks();
   const std::size_t rows = block_rows();
-  base::parallel_for(base::num_chunks(batch.size(), rows),
-                     [&](std::size_t block) { forward_block(chunk_of(block, rows, batch.size())); });
+  base::parallel_stretches(base::num_chunks(batch.size(), rows),
+                           [&](std::size_t block) { forward_block(chunk_of(block, rows, batch.size())); });
   std::copy_n(logits_.data(), batch.size(), logits.data());
 }
 
@@ -376,10 +383,11 @@ void SequenceModel<T>::add_blocks(const Batch& batch) {
   const std::size_t num_blocks = base::num_chunks(batch.size(), rows);
   for (auto& unit : units_) unit->attention->reserve_partials(num_blocks, num_row_chunks(*unit));
   for (std::size_t block = 0; block < num_blocks; ++block) {
-    tasks_.push_back([this, &batch, block, samples = chunk_of(block, rows, batch.size())] {
+    const auto pass = [this, &batch, block, samples = chunk_of(block, rows, batch.size())] {
       forward_block(samples);
       backward_block(samples, block, batch);
-    });
+    };
+    tasks_.push_back({place_of(block, num_blocks), pass});
   }
 }
 
@@ -390,21 +398,22 @@ double SequenceModel<T>::run(const Batch& batch, Step step, const NextBatch& nex
   build_index(batch);
   phase_times_.index += watch.lap();
 
-  if (next) tasks_.push_back([&] { next_batch_ = next(); });
+  if (next) tasks_.push_back({0.0, [&] { next_batch_ = next(); }});
   add_projections();
   run_tasks();
   phase_times_.project += watch.lap();
 
-  if (next_batch_ != nullptr) tasks_.push_back([this] { next_index_.collect_items(*next_batch_); });
+  if (next_batch_ != nullptr) tasks_.push_back({0.0, [this] { next_index_.collect_items(*next_batch_); }});
   add_blocks(batch);
   run_tasks();
   phase_times_.blocks += watch.lap();
 
   add_next_index_tasks();
   for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
-    tasks_.push_back([this, tile] {
+    const auto gradients = [this, tile] {
       mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_stride_}, {logit_gradients_.data(), 1});
-    });
+    };
+    tasks_.push_back({place_of(tile, mlp_->num_tiles()), gradients});
   }
   for (std::size_t u = 0; u < units_.size(); ++u) add_row_tasks(u, step);
   run_tasks();
@@ -421,12 +430,15 @@ void SequenceModel<T>::add_row_tasks(std::size_t u, Step step) {
   Unit& unit = *units_[u];
   const std::size_t rows = unit.spec.source.is_items() ? index_.slots().items().size() : unit.num_table_rows;
   for (std::size_t chunk = 0; chunk < num_row_chunks(unit); ++chunk) {
-    tasks_.push_back(
-        [this, u, range = chunk_of(chunk, kRowChunk, rows), chunk, step] { backward_rows(u, range, chunk, step); });
+    const auto backward = [this, u, range = chunk_of(chunk, kRowChunk, rows), chunk, step] {
+      backward_rows(u, range, chunk, step);
+    };
+    tasks_.push_back({place_of(chunk, num_row_chunks(unit)), backward});
   }
-  tasks_.push_back([this, &unit] {
+  const auto query_weights = [this, &unit] {
     unit.attention->query_weight_gradients(batch_size_, {inputs_.data() + queries_[unit.query]->column, input_stride_});
-  });
+  };
+  tasks_.push_back({place_of(u, units_.size()), query_weights});
 }
 
 template <class T>
@@ -481,15 +493,16 @@ void SequenceModel<T>::update_items(nn::RowRange slots, const T* gradients, Step
 template <class T>
 void SequenceModel<T>::finish_batch(Step step) {
   const std::size_t num_blocks = base::num_chunks(batch_size_, block_rows());
-  for (auto& unit : units_) {
-    tasks_.push_back([this, u = unit.get(), num_blocks, step] {
-      u->attention->sum_partials(num_blocks, num_row_chunks(*u));
-      if (step != nullptr) u->attention->update(*step);
-    });
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const auto finish = [this, unit = units_[u].get(), num_blocks, step] {
+      unit->attention->sum_partials(num_blocks, num_row_chunks(*unit));
+      if (step != nullptr) unit->attention->update(*step);
+    };
+    tasks_.push_back({place_of(u, units_.size()), finish});
   }
   if (step != nullptr) {
     for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
-      tasks_.push_back([this, tile, step] { mlp_->update(tile, *step); });
+      tasks_.push_back({place_of(tile, mlp_->num_tiles()), [this, tile, step] { mlp_->update(tile, *step); }});
     }
     tables_projected_ = false;
   }

@@ -150,7 +150,11 @@ class SequenceModel final : public Network<T> {
   std::size_t batch_size_ = 0;
   PhaseTimes phase_times_;
   bool tables_projected_ = false;
-  std::vector<std::function<void()>> tasks_;
+  struct Task {
+    double place;  // in the batch, 0 to 1: what belongs to the same samples runs on the same thread, where it can
+    std::function<void()> work;
+  };
+  std::vector<Task> tasks_;
 };
 
 extern template class SequenceModel<float>;

@@ -21,6 +21,22 @@ class Parallel : public ::testing::Test {
   void TearDown() override { set_num_threads(0); }
 };
 
+TEST_F(Parallel, StretchesCallEveryNumberOnce) {
+  for (const std::size_t threads : {1u, 2u, 3u, 7u}) {
+    set_num_threads(threads);
+    for (const std::size_t count : {0u, 1u, 2u, 5u, 100u}) {
+      std::vector<std::atomic<int>> calls(count);
+      parallel_stretches(count, [&](std::size_t i) { ++calls[i]; });
+      for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(calls[i], 1) << i << " of " << count << ", " << threads;
+    }
+    const auto fails = [](std::size_t i) {
+      if (i == 7) throw std::runtime_error("7");
+    };
+    EXPECT_THROW(parallel_stretches(9, fails), std::runtime_error);
+  }
+  set_num_threads(0);
+}
+
 TEST_F(Parallel, CallsEveryIndexOnce) {
   for (const std::size_t threads : {1, 2, 5}) {
     set_num_threads(threads);
