@@ -21,7 +21,8 @@ class BatchIndex {
   /// `codes` must outlive the index.
   BatchIndex(const ItemCodes& codes, Sources sources);
 
-  /// First part, on one thread: the distinct items ("slots") of the batch, which must stay as it is until the last part.
+  /// First part, on one thread: the distinct items ("slots") of the batch, which must stay as it is until the last
+  /// part.
   void collect_items(const Batch& batch);
 
   /// Second part: look-ups of one source each. Tasks 0 .. num_tasks() - 1 in any order, on any threads.

@@ -86,9 +86,9 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
     bundle.features_ = data::FeatureSet::load(files.features(), files.item_features(), sids.items.size());
   }
   bundle.codes_ = std::make_unique<ItemCodes>(select_codes(sids, bundle.options_));
-  bundle.network_ =
-      make_network(scoring_options(bundle.options_), {*bundle.codes_, *bundle.content_, bundle.features_.layout(),
-                                                      *bundle.histories_, bundle.users_.size()});
+  bundle.network_ = make_network(
+      scoring_options(bundle.options_),
+      {*bundle.codes_, *bundle.content_, bundle.features_.layout(), *bundle.histories_, bundle.users_.size()});
   const data::SafetensorsFile file(files.parameters());
   read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
   bundle.network_->parameters_changed();
@@ -100,7 +100,8 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
 
 RankerMetrics RankerBundle::evaluate(const data::Interactions& log, const JudgingOptions& judging,
                                      const ProgressFn& progress) {
-  const Samples samples(log, *histories_, {items_.size(), options_.history, options_.negatives, options_.seed, false, &features_});
+  const Samples samples(log, *histories_,
+                        {items_.size(), options_.history, options_.negatives, options_.seed, false, &features_});
   JudgingOptions like_training = judging;
   like_training.batch_size = options_.batch_size;
   RankerMetrics metrics = evaluate_samples(*network_, samples, item_counts_, like_training, progress);

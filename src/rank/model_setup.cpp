@@ -5,6 +5,7 @@
 #include <neume/error.hpp>
 
 #include "base/random.hpp"
+#include "kernels/matmul.hpp"
 #include "rank/dlrm.hpp"
 #include "rank/item_knn.hpp"
 #include "rank/popularity.hpp"
@@ -27,7 +28,8 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
   if (options.model == RankerModel::mcca && names.empty()) {
     for (const auto& family : sids.families) names.push_back(family.name);
   }
-  if (options.model == RankerModel::mcca && std::ranges::find(names, kJoint) == names.end()) {
+  const bool needs_joint = options.model == RankerModel::mcca && options.without != Ablation::mjc;
+  if (needs_joint && std::ranges::find(names, kJoint) == names.end()) {
     throw InvalidArgument(
         "mcca queries every family by the joint one, but the semantic IDs in use have no family 'joint'; fit with "
         "--joint, or use --model din");
@@ -44,11 +46,12 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
 namespace {
 
 /// MCCA, DIN and their variants on `codes`.
-ModelSpec sequence_spec(const RankerOptions& options, const ItemCodes& codes) {
+ModelSpec sequence_spec(const RankerOptions& options, const NetworkInputs& inputs) {
+  const ItemCodes& codes = inputs.codes;
   ModelSpec spec;
   if (options.model == RankerModel::mcca) {
     const auto joint = std::ranges::find(codes.families(), kJoint, &FamilyLayout::name);
-    spec.units = mcca_units(codes, static_cast<std::size_t>(joint - codes.families().begin()));
+    spec.units = mcca_units(codes, static_cast<std::size_t>(joint - codes.families().begin()), options.without);
   } else {
     spec.units = din_units(codes);
   }
@@ -56,7 +59,11 @@ ModelSpec sequence_spec(const RankerOptions& options, const ItemCodes& codes) {
   spec.attention_hidden = options.attention_hidden;
   spec.attention_softmax = options.attention_softmax;
   spec.attention_product = options.attention_input == AttentionInput::product;
+  spec.layer_pooling = options.layer_pooling;
   spec.mlp = options.mlp;
+  spec.features = inputs.features;
+  // A model that was trained with bf16 products scores with f32 ones where the CPU has no others.
+  if (options.precision == Precision::bf16 && kernels::has_bf16_products()) spec.arithmetic = kernels::Arithmetic::bf16;
   spec.max_batch = options.batch_size;
   spec.max_history = options.history;
   return spec;
@@ -68,7 +75,7 @@ std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const
   switch (options.model) {
     case RankerModel::mcca:
     case RankerModel::din:
-      return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs.codes), inputs.codes, options.seed);
+      return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs), inputs.codes, options.seed);
     case RankerModel::vbpr:
       return std::make_unique<Vbpr<float>>(VbprSpec{options.embedding_width, options.batch_size}, inputs, options.seed);
     case RankerModel::dlrm:

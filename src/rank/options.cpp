@@ -19,6 +19,10 @@ void RankerOptions::validate() const {
           fmt::format("{}: expected a multiple of {}, found {}", name, kernels::kAttentionGrain, value));
     }
   };
+  if (without != Ablation::none && model != RankerModel::mcca) {
+    throw InvalidArgument(fmt::format("without: only mcca has the part {}; leave it out, or use --model mcca",
+                                      kAblationNames[static_cast<std::size_t>(without)]));
+  }
   check_grain("embedding-width", embedding_width);
   check_grain("attention-hidden", attention_hidden);
 }

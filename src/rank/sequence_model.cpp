@@ -25,6 +25,7 @@ namespace neume::rank {
 namespace {
 
 constexpr std::uint64_t kMlpStream = 99;  // streams of random numbers for initial values
+constexpr std::uint64_t kFeatureStream = 98;
 constexpr std::uint64_t kUnitStreams = 100;
 constexpr std::uint64_t kItemStreams = 1000;
 constexpr std::size_t kInitialChunk = 4096;  // item rows a stream
@@ -76,9 +77,13 @@ struct SequenceModel<T>::Query {
   std::size_t unit;    // the unit whose table holds its rows
 };
 
-std::vector<ModelSpec::Unit> mcca_units(const ItemCodes& codes, std::size_t joint) {
+std::vector<ModelSpec::Unit> mcca_units(const ItemCodes& codes, std::size_t joint, Ablation without) {
   std::vector<ModelSpec::Unit> units;
-  for (std::size_t f = 0; f < codes.families().size(); ++f) units.push_back({{f}, {joint}});
+  for (std::size_t f = 0; f < codes.families().size(); ++f) {
+    if (f != joint && without == Ablation::msc) continue;
+    if (f == joint && without == Ablation::mjc) continue;
+    units.push_back({{f}, {without == Ablation::mjc ? f : joint}});
+  }
   units.push_back({{}, {}});
   return units;
 }
@@ -95,6 +100,8 @@ SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, s
     : spec_(spec),
       codes_(codes),
       wide_(spec.width + spec.attention_hidden),
+      features_(spec.features, {FeatureInputs<T>::kWidth, spec.embedding_scale},
+                base::derive_seed(seed, kFeatureStream)),
       index_(codes, sources_of(spec)),
       next_index_(codes, sources_of(spec)) {
   for (const Source& source : sources_of(spec).targets)
@@ -139,11 +146,24 @@ void SequenceModel<T>::add_unit(const ModelSpec::Unit& spec, std::uint64_t seed)
   unit->gradients = base::Buffer<T>(rows * wide_);
   unit->first_moments = base::Buffer<T>(rows * spec_.width);
   unit->second_moments = base::Buffer<T>(rows * spec_.width);
-  for (std::size_t r = 0; r < rows; ++r) {
-    T* raw = unit->table.data() + r * wide_ + spec_.attention_hidden;
-    for (std::size_t c = 0; c < spec_.width; ++c) raw[c] = initial_value(random);
+  std::size_t row = 0;
+  for (std::size_t l = 0; rows > 0 && l < layers; ++l) {
+    const Columns columns = columns_of_layer(l, layers);
+    const std::size_t end = row + codes_.families()[spec.source.family].codebook_sizes[l];
+    for (; row < end; ++row) {
+      T* raw = unit->table.data() + row * wide_ + spec_.attention_hidden + columns.begin;
+      for (std::size_t c = 0; c < columns.size; ++c) raw[c] = initial_value(random);
+    }
   }
   units_.push_back(std::move(unit));
+}
+
+// Layers side by side are a sum, too: of rows that are zero, and stay so, outside their layer's columns.
+template <class T>
+typename SequenceModel<T>::Columns SequenceModel<T>::columns_of_layer(std::size_t layer, std::size_t num_layers) const {
+  if (spec_.layer_pooling == LayerPooling::sum) return {0, spec_.width};
+  const std::size_t begin = layer * spec_.width / num_layers;
+  return {begin, (layer + 1) * spec_.width / num_layers - begin};
 }
 
 template <class T>
@@ -176,12 +196,14 @@ void SequenceModel<T>::fill_items(std::uint64_t seed) {
 
 template <class T>
 void SequenceModel<T>::allocate_batch_memory() {
-  input_width_ = (units_.size() + queries_.size()) * spec_.width;
+  feature_column_ = (units_.size() + queries_.size()) * spec_.width;
+  input_width_ = feature_column_ + features_.columns();
+  input_stride_ = (input_width_ + kernels::kAttentionGrain - 1) / kernels::kAttentionGrain * kernels::kAttentionGrain;
   const std::size_t max_slots = std::min(codes_.num_items(), spec_.max_batch * (spec_.max_history + 1));
   slot_rows_ = base::Buffer<T>(max_slots * wide_);
   slot_gradients_ = base::Buffer<T>(max_slots * wide_);
-  inputs_ = base::Buffer<T>(spec_.max_batch * input_width_);
-  input_gradients_ = base::Buffer<T>(spec_.max_batch * input_width_);
+  inputs_ = base::Buffer<T>(spec_.max_batch * input_stride_);
+  input_gradients_ = base::Buffer<T>(spec_.max_batch * input_stride_);
   logits_ = base::Buffer<T>(spec_.max_batch);
   logit_gradients_ = base::Buffer<T>(spec_.max_batch);
   losses_.resize(spec_.max_batch);
@@ -237,6 +259,7 @@ void SequenceModel<T>::build_index(const Batch& batch) {
     base::parallel_for(index_.num_tasks(), [&](std::size_t task) { index_.run_task(task); });
   }
   next_batch_ = nullptr;
+  features_.look_up(batch);
 }
 
 template <class T>
@@ -288,7 +311,7 @@ void SequenceModel<T>::forward_block(nn::RowRange samples) {
     const nn::Lookups& targets = index_.targets(q);
     Unit& unit = *units_[queries_[q]->unit];
     for (std::size_t s = samples.begin; s < samples.end; ++s) {
-      T* embedding = inputs_.data() + s * input_width_ + queries_[q]->column;
+      T* embedding = inputs_.data() + s * input_stride_ + queries_[q]->column;
       if (targets.has(s)) {
         const std::uint32_t* rows = targets.rows.data() + targets.offsets[s] * targets.layers;
         kernels::sum_rows<T>(unit.attention->shape(), table_rows(unit), rows, embedding);
@@ -299,11 +322,12 @@ void SequenceModel<T>::forward_block(nn::RowRange samples) {
   }
   for (std::size_t u = 0; u < units_.size(); ++u) {
     Unit& unit = *units_[u];
-    const nn::Strided<const T> targets{inputs_.data() + queries_[unit.query]->column, input_width_};
+    const nn::Strided<const T> targets{inputs_.data() + queries_[unit.query]->column, input_stride_};
     unit.attention->forward(index_.history(u), table_rows(unit), samples, targets,
-                            {inputs_.data() + unit.column, input_width_});
+                            {inputs_.data() + unit.column, input_stride_});
   }
-  mlp_->forward(samples, {inputs_.data(), input_width_}, {logits_.data(), 1});
+  features_.write(samples, {inputs_.data() + feature_column_, input_stride_});
+  mlp_->forward(samples, {inputs_.data(), input_stride_}, {logits_.data(), 1});
 }
 
 template <class T>
@@ -313,14 +337,14 @@ void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, c
     losses_[s] = static_cast<double>(nn::binary_cross_entropy(logits_[s], label));
     logit_gradients_[s] = nn::binary_cross_entropy_gradient(logits_[s], label, batch.size());
   }
-  mlp_->backward(samples, {logit_gradients_.data(), 1}, {input_gradients_.data(), input_width_});
+  mlp_->backward(samples, {logit_gradients_.data(), 1}, {input_gradients_.data(), input_stride_});
   for (std::size_t u = 0; u < units_.size(); ++u) {
     Unit& unit = *units_[u];
     unit.attention->backward({index_.history(u),
                               table_rows(unit),
-                              {input_gradients_.data() + unit.column, input_width_},
-                              {input_gradients_.data() + queries_[unit.query]->column, input_width_},
-                              {inputs_.data() + queries_[unit.query]->column, input_width_}},
+                              {input_gradients_.data() + unit.column, input_stride_},
+                              {input_gradients_.data() + queries_[unit.query]->column, input_stride_},
+                              {inputs_.data() + queries_[unit.query]->column, input_stride_}},
                              samples, block);
   }
 }
@@ -379,11 +403,12 @@ double SequenceModel<T>::run(const Batch& batch, Step step, const NextBatch& nex
   add_next_index_tasks();
   for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
     tasks_.push_back([this, tile] {
-      mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_width_}, {logit_gradients_.data(), 1});
+      mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_stride_}, {logit_gradients_.data(), 1});
     });
   }
   for (std::size_t u = 0; u < units_.size(); ++u) add_row_tasks(u, step);
   run_tasks();
+  features_.update({input_gradients_.data() + feature_column_, input_stride_}, step);
   phase_times_.rows += watch.lap();
 
   finish_batch(step);
@@ -400,7 +425,7 @@ void SequenceModel<T>::add_row_tasks(std::size_t u, Step step) {
         [this, u, range = chunk_of(chunk, kRowChunk, rows), chunk, step] { backward_rows(u, range, chunk, step); });
   }
   tasks_.push_back([this, &unit] {
-    unit.attention->query_weight_gradients(batch_size_, {inputs_.data() + queries_[unit.query]->column, input_width_});
+    unit.attention->query_weight_gradients(batch_size_, {inputs_.data() + queries_[unit.query]->column, input_stride_});
   });
 }
 
@@ -418,8 +443,8 @@ void SequenceModel<T>::backward_rows(std::size_t u, nn::RowRange rows, std::size
   T* gradients = in_scratch ? scratch.data() : table_gradients(unit) + rows.begin * wide_;
   unit.attention->backward_rows({index_.history(u),
                                  is_target ? &index_.targets(unit.query_as_target) : nullptr,
-                                 {input_gradients_.data() + unit.column, input_width_},
-                                 {input_gradients_.data() + query.column, input_width_},
+                                 {input_gradients_.data() + unit.column, input_stride_},
+                                 {input_gradients_.data() + query.column, input_stride_},
                                  table_rows(unit),
                                  gradients},
                                 rows, chunk);
@@ -434,10 +459,15 @@ void SequenceModel<T>::backward_rows(std::size_t u, nn::RowRange rows, std::size
 template <class T>
 void SequenceModel<T>::update_code_rows(Unit& unit, nn::RowRange rows, Step step) {
   const std::size_t width = spec_.width;
+  const FamilyLayout& family = codes_.families()[unit.spec.source.family];
+  std::size_t layer = 0, end_of_layer = family.codebook_sizes[0];
   for (std::size_t r = rows.begin; r < rows.end; ++r) {
-    const std::size_t raw = r * wide_ + spec_.attention_hidden;
-    kernels::adam_update<T>(*step, {unit.table.data() + raw, unit.first_moments.data() + r * width,
-                                    unit.second_moments.data() + r * width, unit.gradients.data() + raw, width});
+    while (r >= end_of_layer) end_of_layer += family.codebook_sizes[++layer];
+    const Columns columns = columns_of_layer(layer, family.num_layers());
+    const std::size_t raw = r * wide_ + spec_.attention_hidden + columns.begin;
+    const std::size_t moment = r * width + columns.begin;
+    kernels::adam_update<T>(*step, {unit.table.data() + raw, unit.first_moments.data() + moment,
+                                    unit.second_moments.data() + moment, unit.gradients.data() + raw, columns.size});
   }
 }
 
@@ -476,18 +506,21 @@ std::vector<nn::ParameterView<T>> SequenceModel<T>::parameters() {
     const FamilyLayout& family = codes_.families()[unit->spec.source.family];
     std::size_t row = 0;
     for (std::size_t l = 0; l < family.num_layers(); ++l) {
-      const std::size_t raw = row * wide_ + spec_.attention_hidden;
+      const Columns columns = columns_of_layer(l, family.num_layers());
+      const std::size_t raw = row * wide_ + spec_.attention_hidden + columns.begin;
+      const std::size_t moment = row * width + columns.begin;
       views.push_back({fmt::format("embedding.{}.layer{}", family.name, l),
                        family.codebook_sizes[l],
-                       width,
+                       columns.size,
                        {unit->table.data() + raw, wide_},
                        {unit->gradients.data() + raw, wide_},
-                       {unit->first_moments.data() + row * width, width},
-                       {unit->second_moments.data() + row * width, width}});
+                       {unit->first_moments.data() + moment, width},
+                       {unit->second_moments.data() + moment, width}});
       row += family.codebook_sizes[l];
     }
   }
   mlp_->collect(views);
+  features_.collect(views);
   views.push_back({"embedding.item",
                    codes_.num_items(),
                    width,

@@ -3,9 +3,10 @@
 // families and item IDs), each queried by the target's embedding in some source, then an MLP.
 //
 //   h^u   = sum_j a_u([e_j^u ; e_t^q(u)]) e_j^u          for every unit u with source u and query source q(u)
-//   logit = MLP([ h^u for every unit ; e_t^q for every distinct query source q ])
+//   logit = MLP([ h^u for every unit ; e_t^q for every distinct query source q ; declared features ])
 //
-// MCCA: units text, audio, ..., joint with the joint family as the query, and item IDs queried by item IDs.
+// MCCA: units text, audio, ..., joint with the joint family as the query, and item IDs queried by item IDs. Without
+// modal-specific codes (w/o MSC): joint and item IDs. Without modal-joint codes (w/o MJC): as DIN + every other family.
 // DIN: item IDs only. DIN + family: item IDs, and that family queried by itself.
 
 #include <cstddef>
@@ -15,11 +16,15 @@
 #include <span>
 #include <vector>
 
+#include <neume/ranker.hpp>
+
+#include "data/features.hpp"
 #include "kernels/embedding_rows.hpp"
 #include "nn/attention_unit.hpp"
 #include "nn/mlp.hpp"
 #include "rank/batch.hpp"
 #include "rank/batch_index.hpp"
+#include "rank/feature_inputs.hpp"
 #include "rank/network.hpp"
 
 namespace neume::rank {
@@ -35,15 +40,18 @@ struct ModelSpec {
   std::size_t attention_hidden = 64;  ///< hidden width of a(.)
   bool attention_softmax = false;     ///< nn/attention_unit.hpp says what these two do
   bool attention_product = false;
+  LayerPooling layer_pooling = LayerPooling::sum;
   std::vector<std::size_t> mlp = {256, 128};
+  data::FeatureLayout features;  ///< categories and numbers that batches carry; columns of the MLP's input
   kernels::Arithmetic arithmetic = kernels::Arithmetic::f32;
   std::size_t max_batch = 512;
   std::size_t max_history = 20;   ///< T
   double embedding_scale = 0.05;  ///< embeddings start uniform in +- this
 };
 
-/// MCCA on all families of `codes`; `joint` is the number of the joint family. DIN on all families (none: plain DIN).
-std::vector<ModelSpec::Unit> mcca_units(const ItemCodes& codes, std::size_t joint);
+/// MCCA on all families of `codes`, or without a part; `joint` is the number of the joint family. DIN on all families
+/// (none: plain DIN).
+std::vector<ModelSpec::Unit> mcca_units(const ItemCodes& codes, std::size_t joint, Ablation without = Ablation::none);
 std::vector<ModelSpec::Unit> din_units(const ItemCodes& codes);
 
 /// Scores and trains. T = float in use; T = double for gradient checks. One batch at a time; parallel inside, with the
@@ -90,6 +98,11 @@ class SequenceModel final : public Network<T> {
   void allocate_batch_memory();
   T initial_value(base::Random& random) const;
 
+  struct Columns {
+    std::size_t begin;
+    std::size_t size;
+  };
+  Columns columns_of_layer(std::size_t layer, std::size_t num_layers) const;
   static BatchIndex::Sources sources_of(const ModelSpec& spec);
   void build_index(const Batch& batch);
   void add_next_index_tasks();
@@ -115,11 +128,14 @@ class SequenceModel final : public Network<T> {
 
   ModelSpec spec_;
   const ItemCodes& codes_;
-  std::size_t wide_;         // row size of the wide tables
-  std::size_t input_width_;  // of the MLP
+  std::size_t wide_;            // row size of the wide tables
+  std::size_t feature_column_;  // of the MLP's input: where the features begin
+  std::size_t input_width_;     // of the MLP
+  std::size_t input_stride_;    // of its rows: they start where vectors are aligned
   std::vector<std::unique_ptr<Unit>> units_;
   std::vector<std::unique_ptr<Query>> queries_;
   std::unique_ptr<nn::Mlp<T>> mlp_;
+  FeatureInputs<T> features_;
   base::Buffer<T> items_;      // num_items x [value | first moment | second moment] (width each)
   base::Buffer<T> slot_rows_;  // distinct items of the batch, wide
   base::Buffer<T> slot_gradients_;

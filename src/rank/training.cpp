@@ -18,6 +18,7 @@
 #include "data/options_json.hpp"
 #include "data/sids_file.hpp"
 #include "data/table_writer.hpp"
+#include "kernels/matmul.hpp"
 #include "rank/bundle_files.hpp"
 #include "rank/divergence.hpp"
 #include "rank/evaluation.hpp"
@@ -154,8 +155,8 @@ class Training {
       const Batch& batch = *std::exchange(coming, nullptr);
       const std::size_t end = at_.next_sample + batch.size();
       ++at_.step;
-      const double loss = network_->train(batch, nn::adam_step<float>(adam, adam_step_number()),
-                                          [&] { return coming = batches.next(); });
+      const auto step = nn::adam_step<float>(adam, adam_step_number());
+      const double loss = network_->train(batch, step, [&] { return coming = batches.next(); });
       at_.loss_sum += loss;
       at_.next_sample = end;
       at_.curve.add({at_.step, batch.size(), loss, adam.learning_rate}, end, order.size());
@@ -348,6 +349,9 @@ class Training {
 TrainingResult train_ranker(const TrainingData& training, const RankerOptions& options,
                             const std::filesystem::path& folder, const TrainingEvents& events) {
   options.validate();
+  if (options.precision == Precision::bf16 && !kernels::has_bf16_products()) {
+    throw InvalidArgument("precision: this CPU has no bf16 products (AVX-512 BF16); use f32");
+  }
   const auto& labels = training.train.labels;
   if (training.train.size() == 0 || (!labels.empty() && std::ranges::count(labels, std::uint8_t{1}) == 0)) {
     throw DataError("the training log has no positives; check its label column or --label");

@@ -90,13 +90,13 @@ RankerOptions options_for(RankerModel model) {
 }
 
 TEST_P(EveryRanker, BundleSaysTheSameAsTheTraining) {
-  const TrainingData data = make_data(GetParam().labelled);
+  TrainingData data = make_data(GetParam().labelled);
   const auto result = train_ranker(data, options_for(GetParam().model), folder_);
   const RankerMetrics& told = *result.epochs.back().validation;
   EXPECT_GT(*told.auc, GetParam().least_auc);
   RankerBundle loaded = RankerBundle::load(folder_);
   RankerBundle bundle = std::move(loaded);
-  data::Interactions log = *data.validation;
+  data::Interactions log = std::move(*data.validation);
   for (std::uint32_t& user : log.users) user = bundle.users().find_or_add(data.users.ids().texts()[user]);
   const auto metrics = bundle.evaluate(log, {.cold_threshold = 30});
   EXPECT_EQ(metrics.auc, told.auc);

@@ -16,10 +16,10 @@ namespace {
 
 constexpr std::size_t kItems = 23;
 
-/// Checks up to `most` elements of every parameter, spread over it, and of every item row of the batch.
-void check_all_gradients(const ItemCodes& codes, const ModelSpec& spec) {
+/// Checks some ten elements of every parameter, spread over it, and of every item row of the batch.
+void check_all_gradients(const ItemCodes& codes, const ModelSpec& spec,
+                         const Batch& batch = make_batch(67, kItems, 5, 11)) {
   SequenceModel<double> model(spec, codes, 3);
-  const Batch batch = make_batch(67, kItems, 5, 11);
   const auto loss = [&] {
     model.parameters_changed();
     return model.compute_gradients(batch) / static_cast<double>(batch.size());
@@ -34,7 +34,7 @@ void check_all_gradients(const ItemCodes& codes, const ModelSpec& spec) {
   std::vector<Entry> entries;
   for (const auto& p : model.parameters()) {
     if (p.gradients.data == nullptr) continue;
-    const std::size_t step = std::max<std::size_t>(1, p.rows * p.cols / 40);
+    const std::size_t step = std::max<std::size_t>(1, p.rows * p.cols / 10);
     for (std::size_t i = 0; i < p.rows * p.cols; i += step) {
       entries.push_back({p.values.row(i / p.cols) + i % p.cols, p.gradients.row(i / p.cols)[i % p.cols],
                          p.name + " " + std::to_string(i)});
@@ -43,7 +43,7 @@ void check_all_gradients(const ItemCodes& codes, const ModelSpec& spec) {
   const auto items = model.parameters().back();
   ASSERT_EQ(items.name, "embedding.item");
   for (std::size_t slot = 0; slot < model.batch_items().size(); ++slot) {
-    for (std::size_t c = 0; c < items.cols; c += 5) {
+    for (std::size_t c = 0; c < items.cols; c += 7) {
       entries.push_back({items.values.row(model.batch_items()[slot]) + c, model.item_gradient(slot)[c],
                          "item " + std::to_string(model.batch_items()[slot])});
     }
@@ -54,6 +54,15 @@ void check_all_gradients(const ItemCodes& codes, const ModelSpec& spec) {
     largest = std::max(largest, std::abs(e.gradient));
   }
   EXPECT_GT(largest, 1e-3);
+}
+
+/// All numbers of a model, for comparisons to the byte.
+std::vector<float> snapshot(SequenceModel<float>& model) {
+  std::vector<float> all;
+  for (const auto& p : model.parameters()) {
+    for (std::size_t r = 0; r < p.rows; ++r) all.insert(all.end(), p.values.row(r), p.values.row(r) + p.cols);
+  }
+  return all;
 }
 
 TEST(SequenceModel, GradientsOfMcca) {
@@ -71,6 +80,111 @@ TEST(SequenceModel, GradientsOfDinWithFamily) {
   check_all_gradients(codes, small_spec(din_units(codes)));
 }
 
+TEST(SequenceModel, GradientsOfMccaWithoutAPart) {
+  const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
+  for (const Ablation without : {Ablation::msc, Ablation::mjc}) {
+    SCOPED_TRACE(kAblationNames[static_cast<std::size_t>(without)]);
+    check_all_gradients(codes, small_spec(mcca_units(codes, 2, without)));
+  }
+}
+
+TEST(SequenceModel, PartsThatAreTakenAway) {
+  const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
+  const auto msc = mcca_units(codes, 2, Ablation::msc);
+  ASSERT_EQ(msc.size(), 2u);
+  EXPECT_EQ(msc[0].source, Source{2});
+  EXPECT_EQ(msc[0].query, Source{2});
+  EXPECT_TRUE(msc[1].source.is_items());
+  const auto mjc = mcca_units(codes, 2, Ablation::mjc);
+  ASSERT_EQ(mjc.size(), 3u);
+  for (std::size_t f = 0; f < 2; ++f) {
+    EXPECT_EQ(mjc[f].source, Source{f});
+    EXPECT_EQ(mjc[f].query, Source{f});
+  }
+  EXPECT_TRUE(mjc[2].source.is_items());
+}
+
+TEST(SequenceModel, GradientsWithLayersSideBySide) {
+  const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
+  ModelSpec spec = small_spec(mcca_units(codes, 2));
+  spec.layer_pooling = LayerPooling::concat;
+  check_all_gradients(codes, spec);
+}
+
+TEST(SequenceModel, LayersSideBySideKeepToTheirColumns) {
+  const ItemCodes codes(make_sids(kItems, 1), {"text"});  // three layers in 16 columns: 5, 5, 6
+  ModelSpec spec = small_spec(din_units(codes));
+  spec.layer_pooling = LayerPooling::concat;
+  SequenceModel<float> model(spec, codes, 5);
+  const Batch batch = make_batch(67, kItems, 5, 11);
+  for (std::size_t t = 1; t <= 5; ++t) model.train(batch, nn::adam_step<float>({1e-2}, t));
+  const std::vector<std::size_t> begins = {0, 5, 10}, widths = {5, 5, 6};
+  for (const auto& p : model.parameters()) {
+    if (!p.name.starts_with("embedding.text.layer")) continue;
+    const std::size_t layer = static_cast<std::size_t>(p.name.back() - '0');
+    EXPECT_EQ(p.cols, widths[layer]);
+    for (std::size_t r = 0; r < p.rows; ++r) {
+      const float* row = p.values.row(r) - begins[layer];
+      for (std::size_t c = 0; c < spec.width; ++c) {
+        const bool own = c >= begins[layer] && c < begins[layer] + widths[layer];
+        EXPECT_EQ(row[c] != 0.0f, own) << p.name << " row " << r << " column " << c;
+      }
+    }
+  }
+}
+
+TEST(SequenceModel, FeaturesAreInputs) {
+  const ItemCodes codes(kItems);
+  ModelSpec spec = small_spec(din_units(codes));
+  spec.features.categories = {{"colour", 4}};
+  spec.features.numbers = {"age", "height"};
+  Batch batch = make_batch(67, kItems, 0, 11);  // no histories: the features alone tell the label
+  for (std::size_t s = 0; s < batch.size(); ++s) {
+    batch.targets[s] = 1;
+    batch.categories.push_back(batch.labels[s] > 0.5f ? 3 : 1);
+    batch.numbers.insert(batch.numbers.end(), {batch.labels[s], 0.5f});
+  }
+  check_all_gradients(codes, spec, batch);
+  spec.embedding_scale = 0.05;
+  for (float& number : batch.numbers) number = 0.0f;  // now the category alone
+  SequenceModel<float> model(spec, codes, 5);
+  double loss = 0.0;
+  for (std::size_t t = 1; t <= 200; ++t) loss = model.train(batch, nn::adam_step<float>({1e-2}, t));
+  EXPECT_LT(loss / static_cast<double>(batch.size()), 0.01);
+}
+
+TEST(SequenceModel, PreparedBatchesTrainToTheSameBytes) {
+  const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
+  std::vector<Batch> batches;
+  for (std::uint64_t b = 0; b < 5; ++b) batches.push_back(make_batch(20 + 10 * b, kItems, 5, b));
+  SequenceModel<float> one(small_spec(mcca_units(codes, 2)), codes, 5);
+  SequenceModel<float> other(small_spec(mcca_units(codes, 2)), codes, 5);
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    const auto step = nn::adam_step<float>({1e-2}, b + 1);
+    const auto next = [&] { return b + 1 < batches.size() ? &batches[b + 1] : nullptr; };
+    EXPECT_EQ(one.train(batches[b], step), other.train(batches[b], step, next));
+  }
+  EXPECT_EQ(snapshot(one), snapshot(other));
+}
+
+TEST(SequenceModel, Bf16ProductsStayNear) {
+  if (!kernels::has_bf16_products()) GTEST_SKIP() << "this CPU has no bf16 products";
+  const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
+  ModelSpec spec = small_spec(mcca_units(codes, 2));
+  spec.embedding_scale = 0.05;
+  SequenceModel<float> full(spec, codes, 5);
+  spec.arithmetic = kernels::Arithmetic::bf16;
+  SequenceModel<float> half(spec, codes, 5);
+  const Batch batch = make_batch(67, kItems, 5, 11);
+  const double size = static_cast<double>(batch.size());
+  for (std::size_t t = 1; t <= 20; ++t) {
+    const double exact = full.train(batch, nn::adam_step<float>({1e-2}, t)) / size;
+    const double rounded = half.train(batch, nn::adam_step<float>({1e-2}, t)) / size;
+    EXPECT_NEAR(rounded, exact, 0.02) << t;
+    EXPECT_NE(rounded, exact) << t;
+  }
+}
+
 TEST(SequenceModel, GradientsWithSoftmaxAndProduct) {
   const ItemCodes codes(make_sids(kItems, 1), {"text", "audio", "joint"});
   for (const bool softmax : {false, true}) {
@@ -83,15 +197,6 @@ TEST(SequenceModel, GradientsWithSoftmaxAndProduct) {
       check_all_gradients(codes, spec);
     }
   }
-}
-
-/// All numbers of a model, for comparisons to the byte.
-std::vector<float> snapshot(SequenceModel<float>& model) {
-  std::vector<float> all;
-  for (const auto& p : model.parameters()) {
-    for (std::size_t r = 0; r < p.rows; ++r) all.insert(all.end(), p.values.row(r), p.values.row(r) + p.cols);
-  }
-  return all;
 }
 
 std::vector<float> train_some(std::size_t threads, std::size_t steps, bool with_options) {
