@@ -171,6 +171,8 @@ class SimTierMakeTraining : public testing::Test {
     base::Random random(9);
     TrainingData made;
     made.sids.items = ItemIds::row_numbers(40);
+    made.sids.families.push_back(
+        {"text", {2}, std::vector<Code>(40, 0)});  // a file of IDs has a family; nobody reads it
     ContentBlock block{"text", Matrix(40, 4), std::vector<std::uint8_t>(40, 1)};
     for (std::size_t i = 0; i < 40; ++i) {
       for (std::size_t c = 0; c < 4; ++c) {
