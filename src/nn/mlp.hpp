@@ -84,6 +84,9 @@ class Mlp {
   void update(std::size_t tile, const kernels::AdamStep<T>& step);
   void collect(std::vector<ParameterView<T>>& views);
 
+  /// What forward() left of the last hidden layer, after relu: batch x its width. Only where there is a hidden layer.
+  Strided<const T> last_hidden() const { return {outputs_.back().data(), layers_.back().inputs()}; }
+
  private:
   struct Tile {
     std::size_t layer;

@@ -92,6 +92,7 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   const data::SafetensorsFile file(files.parameters());
   read_parameters(file, bundle.network_->parameters(), ParameterCopies::Part::values, "");
   bundle.network_->parameters_changed();
+  bundle.network_->begin_epoch(bundle.network_->extra_epochs() + bundle.options_.epochs);
   bundle.item_counts_.resize(sids.items.size());
   file.read("item_interactions", std::span<std::uint32_t>(bundle.item_counts_));
   return bundle;

@@ -10,6 +10,7 @@
 #include "rank/item_knn.hpp"
 #include "rank/popularity.hpp"
 #include "rank/sequence_model.hpp"
+#include "rank/simtier_make.hpp"
 #include "rank/vbpr.hpp"
 
 namespace neume::rank {
@@ -45,7 +46,7 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
 
 namespace {
 
-/// MCCA, DIN and their variants on `codes`.
+/// MCCA, DIN and their variants on the codes; DIN is also what simtier-make builds on.
 ModelSpec sequence_spec(const RankerOptions& options, const NetworkInputs& inputs) {
   const ItemCodes& codes = inputs.codes;
   ModelSpec spec;
@@ -78,6 +79,9 @@ std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const
       return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs), inputs.codes, options.seed);
     case RankerModel::vbpr:
       return std::make_unique<Vbpr<float>>(VbprSpec{options.embedding_width, options.batch_size}, inputs, options.seed);
+    case RankerModel::simtier_make:
+      return std::make_unique<SimTierMake>(
+          SimTierMakeSpec{sequence_spec(options, inputs), options.tiers, options.make_epochs}, inputs, options.seed);
     case RankerModel::dlrm:
       return std::make_unique<Dlrm<float>>(DlrmSpec{options.embedding_width, options.mlp, options.batch_size}, inputs,
                                            options.seed);

@@ -49,6 +49,13 @@ class Network {
   /// To be called after parameters were written from outside.
   virtual void parameters_changed() {}
 
+  /// Epochs that are trained before the options' own, for a part of the model that the rest builds on (MAKE).
+  virtual std::size_t extra_epochs() const { return 0; }
+
+  /// Epoch 1, 2, ..., the extra ones first, begins: train() and score() are of that epoch's model from now on. A
+  /// network that was not told is in epoch 1; one that is loaded to score is told the last.
+  virtual void begin_epoch(std::size_t epoch) { static_cast<void>(epoch); }
+
   /// False for the models that count (popularity, itemknn): train() moves nothing but keeps each sample's score and
   /// label, one pass over the training samples is enough, and fit_calibration() must end it.
   virtual bool learns_by_gradient() const { return true; }

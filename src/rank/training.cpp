@@ -12,6 +12,7 @@
 #include <neume/error.hpp>
 
 #include "base/file.hpp"
+#include "base/parallel.hpp"
 #include "base/random.hpp"
 #include "data/histories.hpp"
 #include "data/options_json.hpp"
@@ -103,6 +104,7 @@ class Training {
     std::filesystem::remove(files_.manifest());  // what is there now is no longer finished
     result_.resumed = resume();
     for (; at_.epoch <= num_epochs() && !stopped_early(); ++at_.epoch) {
+      network_->begin_epoch(at_.epoch);
       train_epoch();
       finish_epoch();
     }
@@ -119,7 +121,16 @@ class Training {
   }
 
   /// A model that counts has nothing to learn from a second pass.
-  std::size_t num_epochs() const { return network_->learns_by_gradient() ? options_.epochs : 1; }
+  std::size_t num_epochs() const {
+    return network_->learns_by_gradient() ? network_->extra_epochs() + options_.epochs : 1;
+  }
+
+  /// Adam's t for the step that is being made. It starts anew with the epochs of the main model: what these train has
+  /// not moved before, and with the bias corrections of a late t its first steps would be several times too large.
+  std::size_t adam_step_number() const {
+    const std::size_t steps = base::num_chunks(samples_.size(), options_.batch_size);
+    return at_.epoch > network_->extra_epochs() ? at_.step - network_->extra_epochs() * steps : at_.step;
+  }
 
   bool stopped_early() const {
     return options_.patience > 0 && at_.best_epoch > 0 && at_.epoch > at_.best_epoch + options_.patience;
@@ -137,14 +148,15 @@ class Training {
     const auto start = Clock::now();
     const double seconds_before = at_.epoch_seconds;
     auto last_checkpoint = start;
-    const std::string stage = fmt::format("epoch {} of {}", at_.epoch, options_.epochs);
+    const std::string stage = fmt::format("epoch {} of {}", at_.epoch, num_epochs());
     BatchMaker batches(samples_, order, at_, options_.batch_size);
     const Batch* coming = batches.next();
     while (coming != nullptr) {
       const Batch& batch = *std::exchange(coming, nullptr);
       const std::size_t end = at_.next_sample + batch.size();
-      const double loss =
-          network_->train(batch, nn::adam_step<float>(adam, ++at_.step), [&] { return coming = batches.next(); });
+      ++at_.step;
+      const auto step = nn::adam_step<float>(adam, adam_step_number());
+      const double loss = network_->train(batch, step, [&] { return coming = batches.next(); });
       at_.loss_sum += loss;
       at_.next_sample = end;
       at_.curve.add({at_.step, batch.size(), loss, adam.learning_rate}, end, order.size());
@@ -218,6 +230,7 @@ class Training {
     if (!epoch.validation || !epoch.validation->auc) {
       throw InvalidArgument("patience needs a validation log with positives and negatives (--validation)");
     }
+    if (epoch.epoch <= network_->extra_epochs()) return;  // the model is not trained yet
     if (*epoch.validation->auc <= at_.best_auc) return;
     at_.best_auc = *epoch.validation->auc;
     at_.best_epoch = epoch.epoch;

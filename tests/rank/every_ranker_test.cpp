@@ -139,14 +139,15 @@ TEST_P(EveryRanker, InterruptedTrainingEndsInTheSameBytes) {
               base::read_file(folder_ / "whole" / "ranker.safetensors"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, EveryRanker,
-                         testing::Values(Case{RankerModel::din, false, 0.8}, Case{RankerModel::vbpr, false, 0.8},
-                                         Case{RankerModel::vbpr, true, 0.75}, Case{RankerModel::dlrm, false, 0.8},
-                                         Case{RankerModel::dlrm, true, 0.75}, Case{RankerModel::popularity, false, 0.6},
-                                         Case{RankerModel::popularity, true, 0.45},
-                                         Case{RankerModel::itemknn, false, 0.85},
-                                         Case{RankerModel::itemknn, true, 0.75}),
-                         [](const auto& instance) { return name_of(instance.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Models, EveryRanker,
+    testing::Values(Case{RankerModel::din, false, 0.8}, Case{RankerModel::vbpr, false, 0.8},
+                    Case{RankerModel::vbpr, true, 0.75}, Case{RankerModel::dlrm, false, 0.8},
+                    Case{RankerModel::dlrm, true, 0.75}, Case{RankerModel::simtier_make, false, 0.8},
+                    Case{RankerModel::simtier_make, true, 0.75}, Case{RankerModel::popularity, false, 0.6},
+                    Case{RankerModel::popularity, true, 0.45}, Case{RankerModel::itemknn, false, 0.85},
+                    Case{RankerModel::itemknn, true, 0.75}),
+    [](const auto& instance) { return name_of(instance.param); });
 
 TEST(Rankers, WhatTheyNeedIsNamed) {
   const fs::path folder = fs::temp_directory_path() / "neume_rankers_needs";
