@@ -147,6 +147,9 @@ class TrainingQueue {
     };
     TrainingReports reports;
     reports.epoch_done = [num_done](const EpochReport& epoch) { *num_done = static_cast<double>(epoch.epoch); };
+    reports.aligning = [=, this](const ProgressUpdate& update) {
+      board_.moved(training, 0.0, fmt::format("{}: {}", title(training), update.stage));
+    };
     reports.training = [=, this](const ProgressUpdate& update) {
       const double done = std::min(1.0, (*num_done + share(update)) / num_epochs);
       board_.moved(training, kTrainingParts * done, fmt::format("{}: {}", title(training), update.detail));

@@ -5,6 +5,7 @@
 #include <neume/error.hpp>
 
 #include "base/random.hpp"
+#include "rank/alignment.hpp"
 #include "rank/dlrm.hpp"
 #include "rank/item_knn.hpp"
 #include "rank/popularity.hpp"
@@ -32,6 +33,10 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
         "mcca queries every family by the joint one, but the semantic IDs in use have no family 'joint'; fit with "
         "--joint, or use --model din");
   }
+  if (options.model == RankerModel::qarm) {
+    if (!names.empty()) throw InvalidArgument("families: qarm makes its own from content vectors; leave them out");
+    names = {kAlignedVq, kAlignedRq};
+  }
   if (!names.empty() && !reads_codes(options.model)) {
     throw InvalidArgument("families: " + std::string(kRankerModelNames[static_cast<std::size_t>(options.model)]) +
                           " reads no semantic IDs; leave them out, or use --model din or dlrm");
@@ -43,7 +48,8 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
 
 namespace {
 
-/// MCCA, DIN and their variants on `codes`.
+/// MCCA, DIN and their variants on `codes`. QARM's codes are features of a DIN: the target's and the history's, each
+/// family queried by itself.
 ModelSpec sequence_spec(const RankerOptions& options, const ItemCodes& codes) {
   ModelSpec spec;
   if (options.model == RankerModel::mcca) {
@@ -68,6 +74,7 @@ std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const
   switch (options.model) {
     case RankerModel::mcca:
     case RankerModel::din:
+    case RankerModel::qarm:
       return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs.codes), inputs.codes, options.seed);
     case RankerModel::vbpr:
       return std::make_unique<Vbpr<float>>(VbprSpec{options.embedding_width, options.batch_size}, inputs, options.seed);

@@ -93,7 +93,8 @@ class Training {
         histories_(training.train, training.users.size(), options.seed),
         codes_(select_codes(training.sids, options)),
         num_users_(std::ranges::max(training.train.users) + std::size_t{1}),
-        network_(make_network(options, {codes_, training.content, training.features.layout(), histories_, num_users_})),
+        network_(make_network(options, {codes_, training.content, training.features.layout(), histories_, num_users_,
+                                        initial_tables(options, training.tables, codes_)})),
         samples_(training.train, histories_, sampling(true)),
         item_counts_(count_items(training.train, training.sids.items.size())),
         fingerprint_(training_fingerprint(training, options)) {}
@@ -142,8 +143,8 @@ class Training {
     while (coming != nullptr) {
       const Batch& batch = *std::exchange(coming, nullptr);
       const std::size_t end = at_.next_sample + batch.size();
-      const double loss = network_->train(batch, nn::adam_step<float>(adam, ++at_.step),
-                                          [&] { return coming = batches.next(); });
+      const double loss =
+          network_->train(batch, nn::adam_step<float>(adam, ++at_.step), [&] { return coming = batches.next(); });
       at_.loss_sum += loss;
       at_.next_sample = end;
       at_.curve.add({at_.step, batch.size(), loss, adam.learning_rate}, end, order.size());
