@@ -48,8 +48,7 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
 
 namespace {
 
-/// MCCA, DIN and their variants on `codes`. QARM's codes are features of a DIN: the target's and the history's, each
-/// family queried by itself.
+/// MCCA, DIN and their variants on `codes`.
 ModelSpec sequence_spec(const RankerOptions& options, const ItemCodes& codes) {
   ModelSpec spec;
   if (options.model == RankerModel::mcca) {
@@ -72,9 +71,9 @@ ModelSpec sequence_spec(const RankerOptions& options, const ItemCodes& codes) {
 
 std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const NetworkInputs& inputs) {
   switch (options.model) {
+    case RankerModel::qarm:  // a DIN on the aligned families, each queried by itself
     case RankerModel::mcca:
     case RankerModel::din:
-    case RankerModel::qarm:
       return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs.codes), inputs.codes, options.seed);
     case RankerModel::vbpr:
       return std::make_unique<Vbpr<float>>(VbprSpec{options.embedding_width, options.batch_size}, inputs, options.seed);

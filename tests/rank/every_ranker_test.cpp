@@ -90,18 +90,14 @@ RankerOptions options_for(RankerModel model) {
 }
 
 TEST_P(EveryRanker, BundleSaysTheSameAsTheTraining) {
-  const TrainingData data = make_data(GetParam().labelled);
+  TrainingData data = make_data(GetParam().labelled);
   const auto result = train_ranker(data, options_for(GetParam().model), folder_);
   const RankerMetrics& told = *result.epochs.back().validation;
   EXPECT_GT(*told.auc, GetParam().least_auc);
   RankerBundle loaded = RankerBundle::load(folder_);
   RankerBundle bundle = std::move(loaded);
-  data::Interactions log;
-  for (std::size_t i = 0; i < data.validation->size(); ++i) {
-    log.users.push_back(bundle.users().find_or_add(data.users.ids().texts()[data.validation->users[i]]));
-    log.items.push_back(data.validation->items[i]);
-    if (data.validation->has_labels()) log.labels.push_back(data.validation->labels[i]);
-  }
+  data::Interactions log = std::move(*data.validation);
+  for (std::uint32_t& user : log.users) user = bundle.users().find_or_add(data.users.ids().texts()[user]);
   const auto metrics = bundle.evaluate(log, {.cold_threshold = 30});
   EXPECT_EQ(metrics.auc, told.auc);
   EXPECT_EQ(metrics.logloss, told.logloss);

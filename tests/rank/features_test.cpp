@@ -124,10 +124,10 @@ TEST_F(FeatureFolder, ABundleReadsATestLogAsTrainingWouldHave) {
   EXPECT_EQ(test.categories, expected.categories);
   EXPECT_EQ(test.numbers, expected.numbers);
   EXPECT_EQ(test.categories[0], 0u);  // a holiday: unknown
-  EXPECT_EQ(bundle.evaluate(test, 30).positives, test.size());
+  EXPECT_EQ(bundle.evaluate(test, {.cold_threshold = 30}).positives, test.size());
   EXPECT_EQ(bundle.rank(0, 3, {}).size(), 3u);
   const auto bare = data::read_interactions(path("test.csv"), bundle.items(), bundle.users(), {});
-  EXPECT_THROW(bundle.evaluate(bare, 30), InvalidArgument);
+  EXPECT_THROW(bundle.evaluate(bare, {.cold_threshold = 30}), InvalidArgument);
 }
 
 TEST_F(FeatureFolder, ABundleChecksItsFeatures) {
