@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "eval/sid_quality.hpp"
+#include "quantize/centroids.hpp"
 #include "quantize/encoder.hpp"
 
 namespace neume::app {
@@ -130,6 +131,18 @@ std::vector<Codebook> load_codebooks(const std::filesystem::path& folder) {
     throw DataError(fmt::format("{}: not a manifest of neume fit: {}", manifest_path.string(), error.what()));
   }
   return codebooks;
+}
+
+std::map<std::string, std::vector<Matrix>> load_centroids(const std::filesystem::path& folder) {
+  std::map<std::string, std::vector<Matrix>> centroids;
+  for (const auto& [name, quantizer] : load_codebooks(folder)) {
+    try {
+      centroids[name] = quantize::centroids_of(quantizer);
+    } catch (const InvalidArgument& error) {
+      throw InvalidArgument(fmt::format("{}: family {}: {}", folder.string(), name, error.what()));
+    }
+  }
+  return centroids;
 }
 
 SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,

@@ -3,6 +3,7 @@
 // together.
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,6 +64,10 @@ void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std
 /// Loads what save_codebooks wrote. Throws DataError for a folder without a manifest, or files that are not those of
 /// the manifest.
 std::vector<Codebook> load_codebooks(const std::filesystem::path& folder);
+
+/// The centroids of all families in a folder, for rank::InitialTables. Throws what load_codebooks throws, and
+/// InvalidArgument for a method whose codes have none.
+std::map<std::string, std::vector<Matrix>> load_centroids(const std::filesystem::path& folder);
 
 /// Assigns semantic IDs in every family. Throws what quantize::encode_family throws.
 SemanticIds encode_catalogue(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,

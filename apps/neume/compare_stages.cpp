@@ -21,6 +21,11 @@ namespace neume::app {
 
 namespace {
 
+/// Passes over the training log, those of MAKE among them.
+std::size_t num_epochs_of(const RankerOptions& options) {
+  return options.epochs + (options.model == RankerModel::simtier_make ? options.make_epochs : 0);
+}
+
 /// The shares of the bar that one training and its judging have, in thousandths.
 constexpr double kTrainingParts = 700, kJudgingParts = 300;
 constexpr double kParts = kTrainingParts + kJudgingParts;
@@ -139,7 +144,7 @@ class TrainingQueue {
   }
 
   TrainingReports reports_of(std::size_t training) {
-    const auto num_epochs = static_cast<double>(ranker(training).options.epochs);
+    const auto num_epochs = static_cast<double>(num_epochs_of(ranker(training).options));
     // The reports of one training come from one thread, so its count of epochs needs no lock.
     const auto num_done = std::make_shared<double>(0.0);
     const auto share = [](const ProgressUpdate& update) {
@@ -147,6 +152,9 @@ class TrainingQueue {
     };
     TrainingReports reports;
     reports.epoch_done = [num_done](const EpochReport& epoch) { *num_done = static_cast<double>(epoch.epoch); };
+    reports.aligning = [=, this](const ProgressUpdate& update) {
+      board_.moved(training, 0.0, fmt::format("{}: {}", title(training), update.stage));
+    };
     reports.training = [=, this](const ProgressUpdate& update) {
       const double done = std::min(1.0, (*num_done + share(update)) / num_epochs);
       board_.moved(training, kTrainingParts * done, fmt::format("{}: {}", title(training), update.detail));

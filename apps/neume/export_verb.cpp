@@ -17,9 +17,9 @@ namespace {
 void export_onnx(const std::string& path, rank::RankerBundle& bundle) {
   const RankerModel model = bundle.options().model;
   const auto* network = dynamic_cast<const rank::SequenceModel<float>*>(&bundle.network());
-  if (network == nullptr || (model != RankerModel::mcca && model != RankerModel::din)) {
+  if (network == nullptr || (model != RankerModel::mcca && model != RankerModel::din && model != RankerModel::qarm)) {
     throw InvalidArgument(
-        fmt::format("--onnx: expected a ranker of the model mcca or din, found {}; --safetensors "
+        fmt::format("--onnx: expected a ranker of the model mcca, din or qarm, found {}; --safetensors "
                     "exports the parameters of every model",
                     kRankerModelNames[static_cast<std::size_t>(model)]));
   }

@@ -38,4 +38,12 @@ Json inputs_of_source(const std::string& source) {
   return {{"expression", data::SourcePath::parse(source).expression}, {"content", fingerprint_of_source(source)}};
 }
 
+Json inputs_of_modalities(std::span<const data::ModalitySource> modalities) {
+  Json inputs;
+  for (const data::ModalitySource& modality : modalities) {
+    inputs.push_back({{"name", modality.name}, {"source", inputs_of_source(modality.source)}});
+  }
+  return inputs;
+}
+
 }  // namespace neume::app

@@ -69,10 +69,7 @@ const data::Catalogue& QuantizerStages::catalogue() {
 }
 
 Json QuantizerStages::modality_inputs() {
-  if (!modality_inputs_.is_null()) return modality_inputs_;
-  for (const data::ModalitySource& modality : plan_.modalities) {
-    modality_inputs_.push_back({{"name", modality.name}, {"source", inputs_of_source(modality.source)}});
-  }
+  if (modality_inputs_.is_null()) modality_inputs_ = inputs_of_modalities(plan_.modalities);
   return modality_inputs_;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "codebooks.hpp"
 #include "data/sids_file.hpp"
 #include "input_files.hpp"
 #include "metrics.hpp"
@@ -9,6 +10,10 @@
 #include "rank/metrics_json.hpp"
 
 namespace neume::app {
+
+bool starts_from_codebooks(const RankerOptions& options) {
+  return options.table_init == TableInit::centroids && options.model != RankerModel::qarm;
+}
 
 rank::TrainingData read_training_data(const TrainingFiles& files) {
   rank::TrainingData data;
@@ -21,6 +26,11 @@ rank::TrainingData read_training_data(const TrainingFiles& files) {
     data.validation = data::read_interactions(files.validation, items, data.users, files.log, reading);
   }
   data.features.read_items(items, files.log.item_column);
+  if (!files.content.modalities.empty()) {
+    const data::Catalogue catalogue = data::open_catalogue(files.content.modalities, files.content.options);
+    data.content = rank::make_content(catalogue, data.sids.items);
+  }
+  if (!files.codebooks.empty()) data.tables.centroids = load_centroids(files.codebooks);
   return data;
 }
 

@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "console.hpp"
+#include "data/catalogue.hpp"
 #include "data/interactions.hpp"
 #include "json_file.hpp"
 #include "judge_options.hpp"
@@ -12,6 +14,12 @@
 #include "rank/training.hpp"
 
 namespace neume::app {
+
+/// Where content vectors are read from; none: no modalities.
+struct ContentFiles {
+  std::vector<data::ModalitySource> modalities = {};
+  data::CatalogueOptions options = {};
+};
 
 struct TrainingFiles {
   std::string sids;
@@ -21,7 +29,12 @@ struct TrainingFiles {
   std::vector<std::string> features = {};  ///< as --feature names them
   std::size_t feature_buckets = 0;
   base::SpillPolicy spill = {};  ///< where logs lie that are longer than --shuffle-rows
+  ContentFiles content = {};
+  std::string codebooks = {};  ///< folder whose centroids start the tables of codes; empty: none
 };
+
+/// Whether training starts tables of codes from the centroids of a folder of codebooks; qarm has its own.
+bool starts_from_codebooks(const RankerOptions& options);
 
 /// Reads what a ranker learns from. Throws DataError and InvalidArgument as the readers do.
 rank::TrainingData read_training_data(const TrainingFiles& files);

@@ -274,6 +274,7 @@ class PlanReader {
 bool RankerPlan::reads_ids() const {
   switch (options.model) {
     case RankerModel::mcca:
+    case RankerModel::qarm:  // not the IDs, but k and the number of layers
       return true;
     case RankerModel::din:
     case RankerModel::dlrm:

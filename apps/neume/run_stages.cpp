@@ -156,6 +156,7 @@ class Run {
       for (const std::uint64_t seed : plan_.run.seeds) {
         const std::string title = fmt::format("ranker {}, seed {}", ranker.name, seed);
         TrainingReports reports;
+        reports.aligning = console_.progress(title);
         reports.training = console_.progress(title);
         reports.judging = console_.progress(fmt::format("judge {}, seed {}", ranker.name, seed));
         reports.resumed = [&](const std::string& where) { say(title, where); };

@@ -48,6 +48,8 @@ struct CatalogueSettings {
     visit.flag("zero-is-missing", options.zero_is_missing, "an all-zero row means that the item lacks the modality");
   }
 
+  std::vector<data::ModalitySource> sources() const;
+
   /// Throws InvalidArgument where no modality was given.
   data::Catalogue open() const;
 };
@@ -263,11 +265,17 @@ struct TrainSettings {
   static constexpr std::string_view kExample =
       "neume train --sids runs/sids.parquet --train train.parquet --validation validation.parquet --model mcca --out "
       "runs/mcca";
+  static constexpr std::string_view kNotes =
+      "vbpr, simtier-make and qarm read content vectors: give --modality NAME=SOURCE, once a modality; other models\n"
+      "ignore it. qarm first aligns them with the log and quantizes the result: its codes replace those of --sids, of\n"
+      "which it takes the items, and from the first family k and the number of layers.";
 
   std::string sids;
   std::string train;
   std::string validation;
   data::InteractionOptions log;
+  CatalogueSettings catalogue;  ///< for the models that read content vectors
+  std::string codebooks;
   RankerOptions ranker;
   std::string out;
 
@@ -276,7 +284,9 @@ struct TrainSettings {
     visit.text("sids", sids, "sids.parquet of neume encode: the items and their IDs; required");
     visit.text("train", train, "training log: user_id, item_id and, if there are, timestamp and label; required");
     visit.text("validation", validation, "log that is judged after each epoch");
-    log.describe(visit);
+    catalogue.describe(visit);
+    log.describe_but_items(visit);
+    visit.text("codebooks", codebooks, "folder of neume fit that the IDs come from, for --table-init centroids");
     ranker.describe(visit);
     visit.text("out", out, "folder of the ranker; required");
   }
@@ -330,7 +340,7 @@ struct ExportSettings {
   template <class Visitor>
   void describe(Visitor&& visit) {
     visit.text("model", model, "folder of neume train; required");
-    visit.text("onnx", onnx, "scoring graph to write (mcca, din): codes and ids in, logits out");
+    visit.text("onnx", onnx, "scoring graph to write (mcca, din, qarm): codes and ids in, logits out");
     visit.text("safetensors", safetensors,
                "parameters, semantic IDs and interactions to write, for PyTorch and others");
   }

@@ -12,12 +12,14 @@
 
 #include "json_file.hpp"
 #include "rank/training.hpp"
+#include "rank_stages.hpp"
 #include "run_plan.hpp"
 
 namespace neume::app {
 
 /// Where one training reports to, from the thread that it runs on. Any of them may be empty.
 struct TrainingReports {
+  ProgressFn aligning;  ///< of qarm, before its training
   ProgressFn training;
   ProgressFn judging;
   std::function<void(const EpochReport&)> epoch_done;
@@ -38,10 +40,20 @@ class TrainingStages {
   Json judge(const RankerPlan& ranker, std::uint64_t seed, const TrainingReports& reports) const;
 
  private:
-  std::shared_ptr<const rank::TrainingData> training_data(const RankerPlan& ranker);
+  /// What one training learns from, and what to say of how it was made.
+  struct Prepared {
+    std::shared_ptr<const rank::TrainingData> data;
+    std::string note;
+  };
+
+  Json inputs_of(const RankerPlan& ranker, const RankerOptions& options) const;
+  TrainingFiles files_of(const RankerPlan& ranker) const;
+  Prepared prepare(const RankerPlan& ranker, const RankerOptions& options, const ProgressFn& aligning);
+  std::shared_ptr<const rank::TrainingData> shared_data(const RankerPlan& ranker);
 
   const RunPlan& plan_;
   Json log_fingerprints_;
+  Json modality_inputs_;  // null where no ranker reads content
   std::string test_fingerprint_;
   std::map<std::string, std::string> sids_fingerprints_;  // by quantizer
 

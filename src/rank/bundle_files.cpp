@@ -81,6 +81,13 @@ std::string training_fingerprint(const TrainingData& training, const RankerOptio
   for (const auto& block : training.content.blocks) {
     all["content"].push_back({block.name, block.rows.cols(), base::fingerprint(std::as_bytes(block.rows.flat()))});
   }
+  if (options.table_init == TableInit::centroids) {
+    for (const auto& [family, layers] : training.tables.centroids) {
+      for (const Matrix& layer : layers) {
+        all["centroids"][family].push_back({layer.cols(), base::fingerprint(std::as_bytes(layer.flat()))});
+      }
+    }
+  }
   const std::string text = all.dump();
   return base::fingerprint(std::as_bytes(std::span(text)));
 }

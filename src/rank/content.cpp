@@ -92,6 +92,10 @@ std::vector<std::string> read_names(const std::filesystem::path& path, const dat
 
 }  // namespace
 
+bool reads_content(RankerModel model) {
+  return model == RankerModel::vbpr || model == RankerModel::simtier_make || model == RankerModel::qarm;
+}
+
 Content make_content(const data::Catalogue& catalogue, const ItemIds& items) {
   const data::IdIndex index(catalogue.items);
   Present all;

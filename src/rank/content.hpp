@@ -9,6 +9,7 @@
 
 #include <neume/item_ids.hpp>
 #include <neume/matrix.hpp>
+#include <neume/ranker.hpp>
 
 #include "data/catalogue.hpp"
 
@@ -27,6 +28,9 @@ struct Content {
 
   bool empty() const { return blocks.empty(); }
 };
+
+/// Whether training the model needs content vectors.
+bool reads_content(RankerModel model);
 
 /// All modalities of a catalogue on the rows of `items`; an item that the catalogue lacks is missing in all of them.
 /// Throws InvalidArgument for a modality that none of `items` has.

@@ -6,6 +6,7 @@
 
 #include "base/random.hpp"
 #include "kernels/matmul.hpp"
+#include "rank/alignment.hpp"
 #include "rank/dlrm.hpp"
 #include "rank/item_knn.hpp"
 #include "rank/popularity.hpp"
@@ -34,6 +35,10 @@ ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options) {
     throw InvalidArgument(
         "mcca queries every family by the joint one, but the semantic IDs in use have no family 'joint'; fit with "
         "--joint, or use --model din");
+  }
+  if (options.model == RankerModel::qarm) {
+    if (!names.empty()) throw InvalidArgument("families: qarm makes its own from content vectors; leave them out");
+    names = {kAlignedVq, kAlignedRq};
   }
   if (!names.empty() && !reads_codes(options.model)) {
     throw InvalidArgument("families: " + std::string(kRankerModelNames[static_cast<std::size_t>(options.model)]) +
@@ -74,9 +79,11 @@ ModelSpec sequence_spec(const RankerOptions& options, const NetworkInputs& input
 
 std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const NetworkInputs& inputs) {
   switch (options.model) {
+    case RankerModel::qarm:  // a DIN on the aligned families, each queried by itself
     case RankerModel::mcca:
     case RankerModel::din:
-      return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs), inputs.codes, options.seed);
+      return std::make_unique<SequenceModel<float>>(sequence_spec(options, inputs), inputs.codes, options.seed,
+                                                    inputs.tables);
     case RankerModel::vbpr:
       return std::make_unique<Vbpr<float>>(VbprSpec{options.embedding_width, options.batch_size}, inputs, options.seed);
     case RankerModel::simtier_make:

@@ -9,6 +9,7 @@
 #include "data/features.hpp"
 #include "data/histories.hpp"
 #include "rank/content.hpp"
+#include "rank/initial_tables.hpp"
 #include "rank/item_codes.hpp"
 #include "rank/network.hpp"
 
@@ -16,7 +17,7 @@ namespace neume::rank {
 
 /// The families that the options name or imply, permuted over the items where the options ask for the control. Throws
 /// InvalidArgument for a family that is not there, where mcca has no family "joint", or where families are named for a
-/// model that reads no codes.
+/// model that reads no codes, or (qarm) its own alone.
 ItemCodes select_codes(const SemanticIds& sids, const RankerOptions& options);
 
 /// What a network reads besides its batches. Codes, content and histories must outlive the network; the layout is
@@ -27,6 +28,9 @@ struct NetworkInputs {
   const data::FeatureLayout& features;
   const data::Histories& histories;  ///< of the training log
   std::size_t num_users = 0;         ///< of the training log; users from here on are unknown to it
+  /// What tables of codes start from: centroids of every family of `codes`; nullptr: random values. Read by the
+  /// constructor alone.
+  const InitialTables* tables = nullptr;
 };
 
 /// The network of `options`, untrained. Throws InvalidArgument where the inputs lack what it reads.

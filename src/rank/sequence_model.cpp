@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -101,7 +102,8 @@ std::vector<ModelSpec::Unit> din_units(const ItemCodes& codes) {
 }
 
 template <class T>
-SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed)
+SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed,
+                                const InitialTables* tables)
     : spec_(spec),
       codes_(codes),
       wide_(spec.width + spec.attention_hidden),
@@ -112,7 +114,7 @@ SequenceModel<T>::SequenceModel(const ModelSpec& spec, const ItemCodes& codes, s
   for (const Source& source : sources_of(spec).targets)
     queries_.push_back(std::make_unique<Query>(Query{source, 0, 0}));
   for (std::size_t u = 0; u < spec_.units.size(); ++u) {
-    add_unit(spec_.units[u], base::derive_seed(seed, kUnitStreams + u));
+    add_unit(spec_.units[u], base::derive_seed(seed, kUnitStreams + u), tables);
   }
   for (std::size_t q = 0; q < queries_.size(); ++q) link_query(q);
   fill_items(seed);
@@ -133,7 +135,7 @@ BatchIndex::Sources SequenceModel<T>::sources_of(const ModelSpec& spec) {
 }
 
 template <class T>
-void SequenceModel<T>::add_unit(const ModelSpec::Unit& spec, std::uint64_t seed) {
+void SequenceModel<T>::add_unit(const ModelSpec::Unit& spec, std::uint64_t seed, const InitialTables* tables) {
   const bool items = spec.source.is_items();
   const std::size_t rows = items ? 0 : codes_.families()[spec.source.family].num_rows();
   const std::size_t layers = items ? 1 : codes_.families()[spec.source.family].num_layers();
@@ -160,7 +162,40 @@ void SequenceModel<T>::add_unit(const ModelSpec::Unit& spec, std::uint64_t seed)
       for (std::size_t c = 0; c < columns.size; ++c) raw[c] = initial_value(random);
     }
   }
+  if (tables != nullptr && !items) {
+    start_from_centroids(*unit, tables->centroids.at(codes_.families()[spec.source.family].name), random);
+  }
   units_.push_back(std::move(unit));
+}
+
+// A random projection from the embeddings' width to d', the same for all layers of a family, keeps distances up to a
+// factor (Johnson & Lindenstrauss); one factor for all layers then gives the values the size of random ones.
+template <class T>
+void SequenceModel<T>::start_from_centroids(Unit& unit, const std::vector<Matrix>& centroids, base::Random& random) {
+  const std::size_t source_width = centroids[0].cols();
+  std::vector<double> projection(source_width * spec_.width);
+  for (double& x : projection) x = random.normal();
+  double squares = 0.0;
+  std::size_t count = 0, row = 0;
+  for (std::size_t l = 0; l < centroids.size(); ++l) {
+    const Columns columns = columns_of_layer(l, centroids.size());
+    for (std::size_t r = 0; r < centroids[l].rows(); ++r, ++row) {
+      T* raw = unit.table.data() + row * wide_ + spec_.attention_hidden;
+      for (std::size_t c = columns.begin; c < columns.begin + columns.size; ++c) {
+        double sum = 0.0;
+        for (std::size_t i = 0; i < source_width; ++i) sum += centroids[l].row(r)[i] * projection[i * spec_.width + c];
+        raw[c] = static_cast<T>(sum);
+        squares += sum * sum;
+        ++count;
+      }
+    }
+  }
+  const double size = std::sqrt(squares / static_cast<double>(count));
+  const double factor = size > 0 ? spec_.embedding_scale / std::sqrt(3.0) / size : 0.0;
+  for (std::size_t r = 0; r < row; ++r) {
+    T* raw = unit.table.data() + r * wide_ + spec_.attention_hidden;
+    for (std::size_t c = 0; c < spec_.width; ++c) raw[c] = static_cast<T>(factor * static_cast<double>(raw[c]));
+  }
 }
 
 // Layers side by side are a sum, too: of rows that are zero, and stay so, outside their layer's columns.

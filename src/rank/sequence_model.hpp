@@ -25,6 +25,7 @@
 #include "rank/batch.hpp"
 #include "rank/batch_index.hpp"
 #include "rank/feature_inputs.hpp"
+#include "rank/initial_tables.hpp"
 #include "rank/network.hpp"
 
 namespace neume::rank {
@@ -59,8 +60,10 @@ std::vector<ModelSpec::Unit> din_units(const ItemCodes& codes);
 template <class T>
 class SequenceModel final : public Network<T> {
  public:
-  /// `codes` must outlive the model.
-  SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed);
+  /// `codes` must outlive the model. Tables of codes start from `tables` where they are given, else from random
+  /// numbers.
+  SequenceModel(const ModelSpec& spec, const ItemCodes& codes, std::uint64_t seed,
+                const InitialTables* tables = nullptr);
   ~SequenceModel() override;
 
   const ModelSpec& spec() const { return spec_; }
@@ -92,7 +95,8 @@ class SequenceModel final : public Network<T> {
   struct Query;
   using Step = const kernels::AdamStep<T>*;
 
-  void add_unit(const ModelSpec::Unit& spec, std::uint64_t seed);
+  void add_unit(const ModelSpec::Unit& spec, std::uint64_t seed, const InitialTables* tables);
+  void start_from_centroids(Unit& unit, const std::vector<Matrix>& centroids, base::Random& random);
   void link_query(std::size_t query);
   void fill_items(std::uint64_t seed);
   void allocate_batch_memory();

@@ -95,7 +95,8 @@ class Training {
         histories_(training.train, training.users.size(), options.seed),
         codes_(select_codes(training.sids, options)),
         num_users_(std::ranges::max(training.train.users) + std::size_t{1}),
-        network_(make_network(options, {codes_, training.content, training.features.layout(), histories_, num_users_})),
+        network_(make_network(options, {codes_, training.content, training.features.layout(), histories_, num_users_,
+                                        initial_tables(options, training.tables, codes_)})),
         samples_(training.train, histories_, sampling(true)),
         item_counts_(count_items(training.train, training.sids.items.size())),
         fingerprint_(training_fingerprint(training, options)) {}

@@ -16,6 +16,7 @@
 #include "data/features.hpp"
 #include "data/interactions.hpp"
 #include "rank/content.hpp"
+#include "rank/initial_tables.hpp"
 
 namespace neume::rank {
 
@@ -28,6 +29,8 @@ struct TrainingData {
   /// Learnt from `train` (read_interactions) and the item tables (FeatureSet::read_items); both logs were read with it.
   data::FeatureSet features;
   Content content;  ///< for the models that read content vectors; empty for the others
+  /// For --table-init centroids; empty otherwise.
+  InitialTables tables;
 };
 
 struct TrainingEvents {
@@ -45,8 +48,8 @@ struct TrainingResult {
 /// Trains and leaves a finished bundle in `folder` (docs/formats/ranker.md): ranker.safetensors, sids.parquet,
 /// history.parquet, the features' files where there are features, and manifest.json, written last. While it runs the
 /// folder holds checkpoint.safetensors. Throws InvalidArgument for options out of range, families that the IDs lack,
-/// features that the data lack, or a loss that is no longer finite (with the step); DataError where the log has no
-/// positives or the folder holds the checkpoint of another training (other options or data).
+/// features or centroids that the data lack, or a loss that is no longer finite (with the step); DataError where the
+/// log has no positives or the folder holds the checkpoint of another training (other options or data).
 TrainingResult train_ranker(const TrainingData& training, const RankerOptions& options,
                             const std::filesystem::path& folder, const TrainingEvents& events = {});
 

@@ -133,6 +133,44 @@ TEST(SequenceModel, LayersSideBySideKeepToTheirColumns) {
   }
 }
 
+TEST(SequenceModel, TablesStartFromCentroids) {
+  const ItemCodes codes(make_sids(kItems, 1), {"text"});  // layers of 6, 5 and 4 codes
+  base::Random random(9);
+  InitialTables tables;
+  for (const std::size_t k : {6u, 5u, 4u}) {
+    Matrix centroids(k, 200);
+    for (std::size_t r = 0; r < k; ++r) {
+      for (float& x : centroids.row(r)) x = static_cast<float>(random.normal());
+    }
+    tables.centroids["text"].push_back(std::move(centroids));
+  }
+  ModelSpec spec = small_spec(din_units(codes));
+  spec.width = 64;
+  SequenceModel<double> model(spec, codes, 5, &tables);
+  // Distances keep their order of size, and the values have the size of random ones: +-0.7, so 0.7 / sqrt(3).
+  double squares = 0.0, product = 0.0, ours = 0.0, theirs = 0.0;
+  std::size_t count = 0, layer = 0;
+  for (const auto& p : model.parameters()) {
+    if (!p.name.starts_with("embedding.text.layer")) continue;
+    const Matrix& centroids = tables.centroids["text"][layer++];
+    for (std::size_t r = 0; r < p.rows; ++r) {
+      for (std::size_t c = 0; c < p.cols; ++c) squares += p.values.row(r)[c] * p.values.row(r)[c];
+      count += p.cols;
+      for (std::size_t other = 0; other <= r; ++other) {
+        double in_table = 0.0, in_space = 0.0;
+        for (std::size_t c = 0; c < p.cols; ++c) in_table += p.values.row(r)[c] * p.values.row(other)[c];
+        for (std::size_t c = 0; c < 200; ++c) in_space += centroids.row(r)[c] * centroids.row(other)[c];
+        product += in_table * in_space;
+        ours += in_table * in_table;
+        theirs += in_space * in_space;
+      }
+    }
+  }
+  ASSERT_EQ(layer, 3u);
+  EXPECT_NEAR(std::sqrt(squares / static_cast<double>(count)), 0.7 / std::sqrt(3.0), 1e-6);
+  EXPECT_GT(product / std::sqrt(ours * theirs), 0.8);
+}
+
 TEST(SequenceModel, FeaturesAreInputs) {
   const ItemCodes codes(kItems);
   ModelSpec spec = small_spec(din_units(codes));
