@@ -143,8 +143,8 @@ class Training {
     while (coming != nullptr) {
       const Batch& batch = *std::exchange(coming, nullptr);
       const std::size_t end = at_.next_sample + batch.size();
-      const double loss =
-          network_->train(batch, nn::adam_step<float>(adam, ++at_.step), [&] { return coming = batches.next(); });
+      const double loss = network_->train(batch, nn::adam_step<float>(adam, ++at_.step),
+                                          [&] { return coming = batches.next(); });
       at_.loss_sum += loss;
       at_.next_sample = end;
       at_.curve.add({at_.step, batch.size(), loss, adam.learning_rate}, end, order.size());
