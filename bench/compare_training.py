@@ -30,9 +30,9 @@ def run(command, extra):
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-def ours(options):
-    command = [options.program, "--batch", str(options.batch), "--windows", "5", "--seconds", "1"]
-    text = run(command, {"OMP_NUM_THREADS": str(options.threads)})
+def ours(options, bf16):
+    command = [options.program, "--batch", str(options.batch), "--windows", "5", "--seconds", "1", "--bf16", str(bf16)]
+    text = run(command, {"OMP_NUM_THREADS": str(options.threads), "GOMP_SPINCOUNT": "20000"})
     return float(re.search(r"training .*median\s+(\d+)", text).group(1))
 
 
@@ -52,14 +52,15 @@ def main():
     options = parser.parse_args()
     rounds = []
     for number in range(options.rounds):
-        rounds.append((ours(options), peer(options)))
-        print(f"round {number + 1}: neume {rounds[-1][0]:9.0f}   torch {rounds[-1][1]:9.0f} samples/s", flush=True)
-    medians = [statistics.median(column) for column in zip(*rounds)]
-    ratios = [a / b for a, b in rounds]
-    print(
-        f"median: neume {medians[0]:9.0f}   torch {medians[1]:9.0f}   ratio {medians[0] / medians[1]:.1f}"
-        f" (rounds {min(ratios):.1f} to {max(ratios):.1f})"
-    )
+        rounds.append((ours(options, 0), ours(options, 1), peer(options)))
+        print("round {}: neume f32 {:9.0f}   bf16 {:9.0f}   torch {:9.0f} samples/s".format(number + 1, *rounds[-1]),
+              flush=True)
+    full, half, torch = (statistics.median(column) for column in zip(*rounds))
+    print(f"median:  neume f32 {full:9.0f}   bf16 {half:9.0f}   torch {torch:9.0f}")
+    for name, ratio, ratios in (("f32 / torch", full / torch, [a / c for a, b, c in rounds]),
+                                ("bf16 / torch", half / torch, [b / c for a, b, c in rounds]),
+                                ("bf16 / f32", half / full, [b / a for a, b, c in rounds])):
+        print(f"{name:12} {ratio:5.2f} (rounds {min(ratios):.2f} to {max(ratios):.2f})")
 
 
 if __name__ == "__main__":

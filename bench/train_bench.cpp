@@ -18,6 +18,7 @@
 
 #include "base/parallel.hpp"
 #include "base/random.hpp"
+#include "kernels/matmul.hpp"
 #include "nn/parameter.hpp"
 #include "rank/sequence_model.hpp"
 
@@ -108,6 +109,45 @@ bool verify(const Settings& settings) {
   return true;
 }
 
+/// Floating-point operations of a sample: products alone, forward and twice backward. Every history item and target is
+/// a distinct item here, and the tables' products are shared by a batch.
+double operations_a_sample(const Settings& settings) {
+  const double width = 64, hidden = static_cast<double>(settings.attention_hidden), families = 3, history = 20;
+  const double network = 6 * width * 256 + 256.0 * 128 + 128;
+  const double queries = (families + 1) * width * hidden;
+  const double items = (history + 1) * width * hidden;
+  const double tables = families * 3 * 256 * width * hidden / static_cast<double>(settings.batch);
+  return 3 * 2 * (network + queries + items + tables);
+}
+
+/// Operations a second of large f32 products, all threads together: what the floor is measured by.
+double product_rate() {
+  constexpr std::size_t kSize = 384;
+  const std::size_t threads = base::num_threads();
+  std::vector<double> rates;
+  for (int round = 0; round < 5; ++round) {
+    constexpr int kRepeats = 100;
+    const auto start = Clock::now();
+    base::parallel_for(threads, [&](std::size_t) {
+      std::vector<float> a(kSize * kSize, 0.5f), b(kSize * kSize, 0.25f), c(kSize * kSize);
+      for (int i = 0; i < kRepeats; ++i) {
+        kernels::matmul({kSize, kSize, kSize}, {a.data(), kSize}, {b.data(), kSize},
+                        kernels::Product<float>{c.data(), kSize});
+      }
+    });
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    rates.push_back(2.0 * kSize * kSize * kSize * kRepeats * static_cast<double>(threads) / seconds);
+  }
+  return *std::ranges::max_element(rates);
+}
+
+void print_floor(const Settings& settings, double samples_a_second) {
+  const double operations = operations_a_sample(settings), rate = product_rate(), floor = rate / operations;
+  fmt::print(
+      "products: {:.2f} MFLOP a sample, f32 products at {:.0f} GFLOPS here: floor {:.0f} samples/s, share {:.0f}%\n",
+      operations / 1e6, rate / 1e9, floor, 100 * samples_a_second / floor);
+}
+
 void print_phases(const rank::SequenceModel<float>::PhaseTimes& times) {
   const double total = times.index + times.project + times.blocks + times.rows + times.finish;
   const auto share = [&](double seconds) { return 100.0 * seconds / total; };
@@ -154,7 +194,10 @@ int main(int argc, char** argv) {
     const double per_processor_second =
         settings.seconds * std::accumulate(rates.begin(), rates.end(), 0.0) / processor_seconds;
     std::ranges::sort(rates);
-    if (learn) print_phases(model.phase_times());
+    if (learn) {
+      print_phases(model.phase_times());
+      print_floor(settings, rates[rates.size() / 2]);
+    }
     fmt::print(
         "{:8} batch {:4}  attention {:3}  threads {}  median {:9.0f} samples/s  (min {:.0f}, max {:.0f}, {} windows)  "
         "{:.0f} a processor second\n",

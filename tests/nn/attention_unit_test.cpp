@@ -55,6 +55,7 @@ struct Network {
   }
 
   double loss() {
+    unit.parameters_changed();
     unit.project(table.data(), {0, kRows});
     for (std::size_t s = 0; s < kBatch; ++s) {
       double* target = targets.data() + s * kWidth;

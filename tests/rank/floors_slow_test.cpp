@@ -97,7 +97,7 @@ TEST_P(FloorsOnRealData, ReachTheReference) {
   const auto without = rank_without_validation(bundle, validation, test);
   EXPECT_NEAR(without.at[0].recall, floor.validation_out_too.recall, 1.5e-3);  // three digits, and other ties
   EXPECT_NEAR(without.at[0].ndcg, floor.validation_out_too.ndcg, 1.5e-3);
-  const auto metrics = bundle.evaluate(test, 30);
+  const auto metrics = bundle.evaluate(test, {.cold_threshold = 30});
   EXPECT_LT(metrics.logloss, 0.69);  // calibrated: better than one half for everything
   fs::remove_all(folder);
 }
