@@ -32,7 +32,7 @@ def run(command, extra):
 
 def ours(options, bf16):
     command = [options.program, "--batch", str(options.batch), "--windows", "5", "--seconds", "1", "--bf16", str(bf16)]
-    text = run(command, {"OMP_NUM_THREADS": str(options.threads), "GOMP_SPINCOUNT": "20000"})
+    text = run(command, {"OMP_NUM_THREADS": str(options.threads)})
     return float(re.search(r"training .*median\s+(\d+)", text).group(1))
 
 

@@ -185,20 +185,18 @@ int guarded(int argc, char** argv) {
   }
 }
 
-/// Lets waiting threads spin for some microseconds and then sleep. libgomp's default spins for long, which is several
-/// times slower on a busy machine; sleeping at once costs half of a training's speed on a quiet one, whose steps have
-/// phases of a millisecond (docs/decisions/0012). It reads the setting when it is loaded, so the program starts once
-/// more.
-void spin_briefly(char** argv) {
+/// Lets waiting threads sleep. libgomp's default is to spin, which is no faster on a quiet machine and several times
+/// slower on a busy one (docs/decisions/0006); it reads the setting when it is loaded, so the program starts once more.
+void prefer_sleeping_threads(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  if (setenv("GOMP_SPINCOUNT", "20000", 1) == 0) execv("/proc/self/exe", argv);
-  // execv returns only where it failed: then the threads spin for long.
+  if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv("/proc/self/exe", argv);
+  // execv returns only where it failed: then the threads spin.
 }
 
 }  // namespace
 }  // namespace neume::app
 
 int main(int argc, char** argv) {
-  neume::app::spin_briefly(argv);
+  neume::app::prefer_sleeping_threads(argv);
   return neume::app::guarded(argc, argv);
 }
