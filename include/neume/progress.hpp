@@ -7,7 +7,8 @@
 
 namespace neume {
 
-/// One report: `done` of `total` `unit`s of `stage` are finished (no unit: parts of a whole). `detail` is a short free text (an objective, a loss).
+/// One report: `done` of `total` `unit`s of `stage` are finished (no unit: parts of a whole). `detail` is a short free
+/// text (an objective, a loss).
 struct ProgressUpdate {
   std::string_view stage;
   std::int64_t done = 0;
