@@ -3,6 +3,7 @@
 #include "rank/alignment.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -225,7 +226,7 @@ TEST(Alignment, NeedsPairs) {
 /// The ranker on given codes; the codes themselves are made by the command line.
 class Qarm : public testing::Test {
  protected:
-  Qarm() : folder_(fs::temp_directory_path() / "neume_qarm_test") {
+  Qarm() : folder_(fs::temp_directory_path() / ("neume-qarm-" + std::to_string(getpid()))) {
     fs::remove_all(folder_);
     Listening set;
     data_.sids.items = ItemIds::row_numbers(Listening::kItems);

@@ -3,6 +3,7 @@
 #include "rank/content.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 
@@ -54,7 +55,7 @@ TEST(Content, RefusesAModalityOfOtherItems) {
 }
 
 TEST(Content, ComesBackFromItsFile) {
-  const fs::path file = fs::temp_directory_path() / "neume_content_test.safetensors";
+  const fs::path file = fs::temp_directory_path() / ("neume-content-" + std::to_string(getpid()) + ".safetensors");
   const Content content = make_test_content(kFixtureItems, 4);
   write_content(file, content);
   const Content back = read_content(file, kFixtureItems);

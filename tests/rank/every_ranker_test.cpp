@@ -1,6 +1,7 @@
 // What every ranker must keep: it learns what there is to learn, and its bundle says the same as the training did.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -32,7 +33,9 @@ std::string name_of(const Case& c) {
 
 class EveryRanker : public testing::TestWithParam<Case> {
  protected:
-  EveryRanker() : folder_(fs::temp_directory_path() / ("neume_every_ranker_" + name_of(GetParam()))) {
+  EveryRanker()
+      : folder_(fs::temp_directory_path() /
+                ("neume-every-ranker-" + name_of(GetParam()) + "-" + std::to_string(getpid()))) {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
@@ -150,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& instance) { return name_of(instance.param); });
 
 TEST(Rankers, WhatTheyNeedIsNamed) {
-  const fs::path folder = fs::temp_directory_path() / "neume_rankers_needs";
+  const fs::path folder = fs::temp_directory_path() / ("neume-rankers-needs-" + std::to_string(getpid()));
   fs::remove_all(folder);
   TrainingData data = make_data(false);
   RankerOptions options = options_for(RankerModel::itemknn);

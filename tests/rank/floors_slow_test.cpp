@@ -5,6 +5,7 @@
 // with dense matrices; the second are the README's, to its three digits.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -87,7 +88,8 @@ TEST_P(FloorsOnRealData, ReachTheReference) {
   const Floor& floor = GetParam();
   if (!fs::exists(folder_of(floor) / "train.tsv")) GTEST_SKIP() << folder_of(floor) << " is absent";
   const std::string model(kRankerModelNames[static_cast<std::size_t>(floor.model)]);
-  const fs::path folder = fs::temp_directory_path() / ("neume_floor_" + std::string(floor.set) + "_" + model);
+  const fs::path folder = fs::temp_directory_path() /
+                          ("neume-floor-" + std::string(floor.set) + "-" + model + "-" + std::to_string(getpid()));
   RankerBundle bundle = train(floor, folder);
   const auto test = read_log(floor, "test.tsv", bundle);
   const auto validation = read_log(floor, "val.tsv", bundle);

@@ -3,6 +3,7 @@
 #include "rank/simtier_make.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -163,7 +164,9 @@ TEST(SimTierMake, AsksForContentAndAHiddenLayer) {
 
 class SimTierMakeTraining : public testing::Test {
  protected:
-  SimTierMakeTraining() : folder_(fs::temp_directory_path() / "neume_simtier_make_test") { fs::remove_all(folder_); }
+  SimTierMakeTraining() : folder_(fs::temp_directory_path() / ("neume-simtier-make-" + std::to_string(getpid()))) {
+    fs::remove_all(folder_);
+  }
   ~SimTierMakeTraining() override { fs::remove_all(folder_); }
 
   /// 40 items of two kinds, which their content tells apart; a user likes one kind.
