@@ -96,9 +96,8 @@ std::unique_ptr<Network<float>> make_network(const RankerOptions& options, const
       return std::make_unique<Popularity>(inputs.histories, inputs.codes.num_items(), options.batch_size);
     case RankerModel::itemknn:
       return std::make_unique<ItemKnn>(inputs.histories, inputs.codes.num_items(), options.batch_size);
-    default:
-      throw InvalidArgument("model: not there yet");
   }
+  throw InternalError("unknown model of a ranker");
 }
 
 }  // namespace neume::rank
