@@ -2,81 +2,10 @@
 // of compare_fixture.mjs with compare_page() and opens them in headless Chromium. Ends with 77 (skipped) without it.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 
-import puppeteer from "puppeteer-core";
-
+import { charts, kHostile, onPage, runCases, sectionIds, settle } from "./browser_pages.mjs";
 import { bareComparison, fullComparison } from "./compare_fixture.mjs";
 
-const kHostile = `</script><img src=x onerror=alert(1)>"'&<b>\${bold}</b>`;
-const kBrowsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
-const example = process.argv[2];
-const browserPath = kBrowsers.find((path) => existsSync(path));
-if (!browserPath) {
-  console.log(`skipped: none of ${kBrowsers.join(", ")} is there; ./setup --tests installs chromium`);
-  process.exit(77);
-}
-
-const folder = mkdtempSync(join(tmpdir(), "neume-compare-"));
-const browser = await puppeteer.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-gpu"] });
-
-/** Opens the page of a comparison and gives it to `check`; no error, request or dialog may come of it. */
-async function onPage(comparison, check, { width = 1280, scheme = "light" } = {}) {
-  const json = join(folder, "compare.json");
-  const html = join(folder, "compare.html");
-  writeFileSync(json, JSON.stringify(comparison));
-  execFileSync(example, [json, html]);
-  const page = await browser.newPage();
-  page.setDefaultTimeout(120000);
-  const troubles = [];
-  page.on("console", (message) => /error|warn/.test(message.type()) && troubles.push(message.text()));
-  page.on("pageerror", (error) => troubles.push(error.message));
-  page.on("dialog", (dialog) => troubles.push(`dialog: ${dialog.message()}`) && dialog.dismiss());
-  page.on("request", (request) => {
-    const isAllowed = /^(data|blob):/.test(request.url()) || request.url() === pathToFileURL(html).href;
-    if (!isAllowed) troubles.push(`request for ${request.url()}`);
-  });
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-  await page.setViewport({ width, height: 900 });
-  await page.goto(pathToFileURL(html).href);
-  await settle(page);
-  await check(page);
-  assert.deepEqual(troubles, [], "errors, requests or dialogs");
-  await page.close();
-}
-
-async function settle(page) {
-  await page.waitForFunction(() => {
-    const places = [...document.querySelectorAll("figure .canvas")];
-    return places.every((place) => place.querySelector("canvas"));
-  });
-  const inTwoFrames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  await page.evaluate(inTwoFrames);
-}
-
-/** For every chart: its title, the sentence beside it, and how many pixels its canvas has drawn on. */
-function charts(page) {
-  return page.evaluate(() =>
-    [...document.querySelectorAll("figure.chart")].map((figure) => {
-      const canvas = figure.querySelector("canvas");
-      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-      let drawn = 0;
-      for (let at = 3; at < pixels.length; at += 4) drawn += pixels[at] > 0;
-      return {
-        title: figure.querySelector("h3").textContent,
-        reading: figure.querySelector("figcaption p")?.textContent ?? "",
-        drawn,
-      };
-    }),
-  );
-}
-
-const sectionIds = (page) => page.$$eval("section", (sections) => sections.map((section) => section.id));
 const texts = (page, selector) => page.$$eval(selector, (nodes) => nodes.map((node) => node.innerText));
 const scrolls = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
@@ -175,16 +104,4 @@ function starsOf(comparison, table) {
   return differences.filter((difference) => difference?.excludes_zero).length;
 }
 
-let failed = 0;
-for (const [name, check] of Object.entries(cases)) {
-  try {
-    await check();
-    console.log(`ok: ${name}`);
-  } catch (error) {
-    ++failed;
-    console.error(`FAILED: ${name}\n${error.stack}`);
-  }
-}
-await browser.close();
-rmSync(folder, { recursive: true });
-process.exit(failed > 0 ? 1 : 0);
+await runCases(cases);

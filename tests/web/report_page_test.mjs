@@ -2,62 +2,9 @@
 // report_fixture.mjs with report_page() and opens them in headless Chromium. Ends with 77 (skipped) without Chromium.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 
-import puppeteer from "puppeteer-core";
-
+import { charts, kHostile, onPage, runCases, sectionIds, settle } from "./browser_pages.mjs";
 import { bareReport, emptyReport, fullReport } from "./report_fixture.mjs";
-
-const kHostile = `</script><img src=x onerror=alert(1)>"'&<b>\${bold}</b>`;
-const kBrowsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
-const example = process.argv[2];
-const browserPath = kBrowsers.find((path) => existsSync(path));
-if (!browserPath) {
-  console.log(`skipped: none of ${kBrowsers.join(", ")} is there; ./setup --tests installs chromium`);
-  process.exit(77);
-}
-
-const folder = mkdtempSync(join(tmpdir(), "neume-report-"));
-const browser = await puppeteer.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-gpu"] });
-
-/** Writes the page of a report, opens it, and gives it to `check`; then holds what every page must keep to. */
-async function onPage(report, check, { width = 1280 } = {}) {
-  const json = join(folder, "report.json");
-  const html = join(folder, "report.html");
-  writeFileSync(json, JSON.stringify(report));
-  execFileSync(example, [json, html]);
-  const page = await browser.newPage();
-  const troubles = [];
-  page.on("console", (message) => /error|warn/.test(message.type()) && troubles.push(message.text()));
-  page.on("pageerror", (error) => troubles.push(error.message));
-  page.on("dialog", (dialog) => troubles.push(`dialog: ${dialog.message()}`) && dialog.dismiss());
-  page.on("request", (request) => {
-    const isAllowed = /^(data|blob):/.test(request.url()) || request.url() === pathToFileURL(html).href;
-    if (!isAllowed) troubles.push(`request for ${request.url()}`);
-  });
-  await page.setViewport({ width, height: 900 });
-  await page.goto(pathToFileURL(html).href);
-  await settle(page);
-  await check(page);
-  await settle(page);
-  assert.deepEqual(troubles, [], "errors, requests or dialogs");
-  await page.close();
-}
-
-/** Charts draw one after the other, each in a frame or two. */
-async function settle(page) {
-  await page.waitForFunction(() => {
-    const places = [...document.querySelectorAll("figure .canvas")];
-    return places.every((place) => place.querySelector("canvas"));
-  });
-  const inTwoFrames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  await page.evaluate(inTwoFrames);
-}
 
 /** Moves the pointer over a chart until it tells something (where points lie is the chart's affair), and returns it. */
 async function toldAtPointer(page, chart) {
@@ -74,24 +21,9 @@ async function toldAtPointer(page, chart) {
   return "";
 }
 
-/** For every chart: its title, and whether anything is drawn on its canvas. */
-function charts(page) {
-  return page.evaluate(() =>
-    [...document.querySelectorAll("figure.chart")].map((figure) => {
-      const canvas = figure.querySelector("canvas");
-      const pixels = canvas ? canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data : [];
-      let drawn = 0;
-      for (let at = 3; at < pixels.length; at += 4) drawn += pixels[at] > 0;
-      const reading = figure.querySelector("figcaption p")?.textContent ?? "";
-      return { title: figure.querySelector("h3").textContent, reading, drawn };
-    }),
-  );
-}
-
 const text = (page, selector) => page.$eval(selector, (node) => node.innerText);
 const column = (page, table, index) =>
   page.$$eval(`${table} tbody tr`, (rows, at) => rows.map((row) => row.children[at].innerText), index);
-const sectionIds = (page) => page.$$eval("section", (sections) => sections.map((section) => section.id));
 const scriptElements = (page) => page.$$eval("script, img, iframe, b", (nodes) => nodes.map((node) => node.tagName));
 
 const cases = {
@@ -254,16 +186,4 @@ const cases = {
     ),
 };
 
-let failed = 0;
-for (const [name, run] of Object.entries(cases)) {
-  try {
-    await run();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    ++failed;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-}
-await browser.close();
-rmSync(folder, { recursive: true });
-process.exit(failed > 0 ? 1 : 0);
+await runCases(cases);
