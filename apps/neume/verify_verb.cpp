@@ -1,17 +1,12 @@
-// The verbs that make semantic IDs: synth, fit, encode, verify.
+// neume verify.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include <neume/error.hpp>
 
-#include "base/file.hpp"
 #include "data/sids_file.hpp"
-#include "data/synth.hpp"
-#include "eval/sid_quality.hpp"
-#include "option_json.hpp"
 #include "quantize/collisions.hpp"
 #include "quantize/encoder.hpp"
 #include "settings.hpp"
@@ -45,31 +40,6 @@ std::string mismatch_text(const data::Catalogue& catalogue, const Quantizer& qua
                   id_text(stored.of(item)), id_text(fresh.of(item)));
   if (report.within_rounding == report.mismatches)
     text += "; all of them are ties within rounding (another instruction set?)";
-  return text;
-}
-
-/// Makes the IDs of every family unique where `rule` says so, and tells what it did and what it cost.
-std::string resolve(const data::Catalogue& catalogue, const std::vector<Codebook>& codebooks,
-                    quantize::CollisionRule rule, SemanticIds& sids) {
-  std::string text;
-  for (std::size_t f = 0; f < sids.families.size() && rule != quantize::CollisionRule::none; ++f) {
-    CodeFamily& family = sids.families[f];
-    const eval::SidQuality before = eval::judge(family);
-    text += fmt::format("{}{}: {} of {} items shared an ID; ", f == 0 ? "" : "\n", family.name,
-                        std::lround(before.shared_id_rate * static_cast<double>(before.items)), before.items);
-    if (rule == quantize::CollisionRule::suffix) {
-      family = quantize::with_suffix(family);
-      text += fmt::format("a code from 0 to {} was added, which stands for nothing", family.codebook_sizes.back() - 1);
-      continue;
-    }
-    const Quantizer& quantizer = codebooks[f].quantizer;
-    const double error = quantize::reconstruct_family(catalogue, quantizer, family).mse.back();
-    quantize::Reassignment moved = quantize::reassign(catalogue, quantizer, family);
-    family = std::move(moved.family);
-    text += fmt::format("{} moved, {} of them in the last code only; mean squared error {:.6g} before, {:.6g} after",
-                        moved.moved, moved.moved_in_layer, error,
-                        quantize::reconstruct_family(catalogue, quantizer, family).mse.back());
-  }
   return text;
 }
 
@@ -124,80 +94,6 @@ FamilyVerdict verify(const data::Catalogue& catalogue, const Quantizer& quantize
 }
 
 }  // namespace
-
-void require_flag(const std::string& value, std::string_view flag) {
-  if (value.empty()) throw InvalidArgument(fmt::format("{} is required; --help shows how", flag));
-}
-
-std::vector<data::ModalitySource> CatalogueSettings::sources() const {
-  std::vector<data::ModalitySource> sources;
-  for (const std::string& text : modalities) sources.push_back(data::ModalitySource::parse(text));
-  return sources;
-}
-
-data::Catalogue CatalogueSettings::open() const {
-  if (modalities.empty())
-    throw InvalidArgument("--modality NAME=SOURCE is required, once a modality; --help shows how");
-  return data::open_catalogue(sources(), options);
-}
-
-int run(const SynthSettings& settings, Console& console) {
-  require_flag(settings.out, "--out");
-  check_writable(std::filesystem::path(settings.out) / "manifest.json");
-  const data::SynthSummary summary =
-      data::write_synthetic_set(settings.options, settings.out, console.progress("synth"));
-  TextTable table({"file", "rows", "positives", "rows of cold items"});
-  const auto add = [&](const char* name, const data::SynthSplit& split) {
-    table.add({name, fmt::to_string(split.rows), fmt::to_string(split.positives), fmt::to_string(split.cold_rows)});
-  };
-  add("train.parquet", summary.train);
-  add("validation.parquet", summary.validation);
-  add("test.parquet", summary.test);
-  console.print(table.plain());
-  console.print(
-      fmt::format("{}: {} items, {} of them cold, {} without audio; truth.parquet holds what they were made of",
-                  settings.out, settings.options.items, summary.cold_items, summary.items_without_audio));
-  return 0;
-}
-
-int run(const FitSettings& settings, Console& console) {
-  require_flag(settings.out, "--out");
-  check_writable(std::filesystem::path(settings.out) / "manifest.json");
-  const data::Catalogue catalogue = settings.catalogue.open();
-  const FittedCodebooks fitted = fit_codebooks(catalogue, settings.codebooks, console);
-  save_codebooks(fitted, json_of(settings), settings.out);
-  console.print(fit_table(fitted, catalogue).plain());
-  if (const std::string choice = prefix_weight_text(fitted); !choice.empty()) console.print(choice);
-  console.print(fmt::format("{}: codebooks of {} families, fitted to {} items", settings.out, fitted.codebooks.size(),
-                            catalogue.items.size()));
-  return 0;
-}
-
-int run(const EncodeSettings& settings, Console& console) {
-  require_flag(settings.codebooks, "--codebooks");
-  require_flag(settings.out, "--out");
-  check_writable(settings.out);
-  if (!settings.json.empty()) check_writable(settings.json);
-  const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);
-  const data::Catalogue catalogue = settings.catalogue.open();
-  SemanticIds sids = encode_catalogue(catalogue, codebooks, settings.ids.encode);
-  const std::string resolved = resolve(catalogue, codebooks, settings.ids.resolve, sids);
-  if (!settings.json.empty()) data::write_semantic_ids_json(settings.json, sids);
-  data::write_semantic_ids(settings.out, sids);
-  TextTable table({"family", "codes", "items with an ID", "without", "distinct IDs", "collision_rate", "shared_id_rate",
-                   "largest group"});
-  for (const CodeFamily& family : sids.families) {
-    const eval::SidQuality quality = eval::judge(family);
-    table.add({family.name, fmt::to_string(family.num_layers()), fmt::to_string(quality.items),
-               fmt::to_string(quality.items_without_code), fmt::to_string(quality.unique_sid),
-               fmt::format("{:.3f}", quality.collision_rate), fmt::format("{:.3f}", quality.shared_id_rate),
-               fmt::to_string(quality.max_collision)});
-  }
-  console.print(table.plain());
-  if (!resolved.empty()) console.print(resolved);
-  console.print(fmt::format("{}: semantic IDs of {} items", settings.out, sids.items.size()));
-  return 0;
-}
 
 int run(const VerifySettings& settings, Console& console) {
   require_flag(settings.codebooks, "--codebooks");

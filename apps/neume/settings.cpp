@@ -1,0 +1,25 @@
+#include "settings.hpp"
+
+#include <fmt/format.h>
+
+#include <neume/error.hpp>
+
+namespace neume::app {
+
+void require_flag(const std::string& value, std::string_view flag) {
+  if (value.empty()) throw InvalidArgument(fmt::format("{} is required; --help shows how", flag));
+}
+
+std::vector<data::ModalitySource> CatalogueSettings::sources() const {
+  std::vector<data::ModalitySource> sources;
+  for (const std::string& text : modalities) sources.push_back(data::ModalitySource::parse(text));
+  return sources;
+}
+
+data::Catalogue CatalogueSettings::open() const {
+  if (modalities.empty())
+    throw InvalidArgument("--modality NAME=SOURCE is required, once a modality; --help shows how");
+  return data::open_catalogue(sources(), options);
+}
+
+}  // namespace neume::app
