@@ -149,10 +149,10 @@ void print_floor(const Settings& settings, double samples_a_second) {
 }
 
 void print_phases(const rank::SequenceModel<float>::PhaseTimes& times) {
-  const double total = times.index + times.project + times.blocks + times.rows + times.finish;
+  const double total = times.index + times.project + times.blocks + times.rows;
   const auto share = [&](double seconds) { return 100.0 * seconds / total; };
-  fmt::print("phases: index {:.1f}%  project {:.1f}%  blocks {:.1f}%  rows {:.1f}%  finish {:.1f}%\n",
-             share(times.index), share(times.project), share(times.blocks), share(times.rows), share(times.finish));
+  fmt::print("phases: index {:.1f}%  project {:.1f}%  blocks {:.1f}%  rows {:.1f}%\n", share(times.index),
+             share(times.project), share(times.blocks), share(times.rows));
 }
 
 }  // namespace

@@ -33,9 +33,9 @@ std::size_t mask_bytes_of(std::size_t hidden) {
 /// The table rows of one occurrence as pointers. kLayers = 0: any number, given at run time.
 template <class T, int kLayers>
 struct RowPointers {
-  RowPointers(const AttentionShape& shape, const T* table, const std::uint32_t* rows)
+  RowPointers(const AttentionShape& shape, const TableRows<T>& table, const std::uint32_t* rows)
       : count(kLayers == 0 ? shape.layers : kLayers) {
-    for (std::size_t l = 0; l < count; ++l) at[l] = table + rows[l] * shape.row_size();
+    for (std::size_t l = 0; l < count; ++l) at[l] = table.at(rows[l], shape.row_size());
   }
 
   template <class D>
@@ -440,7 +440,7 @@ void terms_backward(const AttentionBackward<T>& pass, const HiddenTermGradient<T
 }
 
 template <class T>
-void sum_raw_rows(const AttentionShape& shape, const T* table, const std::uint32_t* row_numbers, T* out) {
+void sum_raw_rows(const AttentionShape& shape, const TableRows<T>& table, const std::uint32_t* row_numbers, T* out) {
   const hn::ScalableTag<T> d;
   const RowPointers<T, 0> rows(shape, table, row_numbers);
   for (std::size_t c = 0; c < shape.width; c += hn::Lanes(d)) hn::Store(rows.sum(d, shape.hidden + c), d, out + c);
@@ -510,10 +510,10 @@ void terms_f32(const AttentionBackward<float>& p, const HiddenTermGradient<float
 void terms_f64(const AttentionBackward<double>& p, const HiddenTermGradient<double>& t, std::size_t b, std::size_t e) {
   terms_backward(p, t, b, e);
 }
-void sum_f32(const AttentionShape& s, const float* t, const std::uint32_t* r, float* out) {
+void sum_f32(const AttentionShape& s, const TableRows<float>& t, const std::uint32_t* r, float* out) {
   sum_raw_rows(s, t, r, out);
 }
-void sum_f64(const AttentionShape& s, const double* t, const std::uint32_t* r, double* out) {
+void sum_f64(const AttentionShape& s, const TableRows<double>& t, const std::uint32_t* r, double* out) {
   sum_raw_rows(s, t, r, out);
 }
 
@@ -612,11 +612,11 @@ void hidden_terms_backward(const AttentionBackward<double>& pass, const HiddenTe
   HWY_DYNAMIC_DISPATCH(terms_f64)(pass, terms, begin, end);
 }
 template <>
-void sum_rows(const AttentionShape& shape, const float* table, const std::uint32_t* rows, float* out) {
+void sum_rows(const AttentionShape& shape, const TableRows<float>& table, const std::uint32_t* rows, float* out) {
   HWY_DYNAMIC_DISPATCH(sum_f32)(shape, table, rows, out);
 }
 template <>
-void sum_rows(const AttentionShape& shape, const double* table, const std::uint32_t* rows, double* out) {
+void sum_rows(const AttentionShape& shape, const TableRows<double>& table, const std::uint32_t* rows, double* out) {
   HWY_DYNAMIC_DISPATCH(sum_f64)(shape, table, rows, out);
 }
 

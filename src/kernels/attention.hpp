@@ -34,6 +34,24 @@ struct OccurrenceView {
   const std::uint32_t* samples;  ///< n
 };
 
+/// Where the rows of a table stand, each hidden + width long: rows [0, num_shared) at `shared`, and of the later ones
+/// those from `first_own` on at `own`, where a thread keeps what it alone works on. A plain table is shared as a whole.
+template <class T>
+struct TableRows {
+  TableRows(const T* table) : shared(table) {}
+  TableRows(const T* shared_rows, std::uint32_t num_shared_rows, const T* own_rows, std::uint32_t first_own_row)
+      : shared(shared_rows), num_shared(num_shared_rows), own(own_rows), first_own(first_own_row) {}
+
+  const T* at(std::size_t row, std::size_t row_size) const {
+    return row < num_shared ? shared + row * row_size : own + (row - first_own) * row_size;
+  }
+
+  const T* shared;
+  std::uint32_t num_shared = 0xFFFFFFFF;
+  const T* own = nullptr;
+  std::uint32_t first_own = 0;
+};
+
 /// Bytes that hold the relu signs of one occurrence; a property of the instruction set in use.
 template <class T>
 std::size_t mask_bytes(std::size_t hidden);
@@ -48,7 +66,7 @@ template <class T>
 struct AttentionForward {
   AttentionShape shape;
   OccurrenceView occurrences;
-  const T* table;           ///< rows x (hidden + width)
+  TableRows<T> table;       ///< rows x (hidden + width)
   const T* queries;         ///< B x hidden: W_q e_target + b
   const T* output_weights;  ///< hidden
   T output_bias;
@@ -67,7 +85,7 @@ template <class T>
 struct AttentionBackward {
   AttentionShape shape;
   OccurrenceView occurrences;
-  const T* table;
+  TableRows<T> table;
   const T* pooled_gradient;  ///< B x pooled_stride: d loss / d pooled
   std::size_t pooled_stride;
   const T* weights;
@@ -112,7 +130,7 @@ template <class T>
 struct TargetProduct {
   AttentionShape shape;
   OccurrenceView occurrences;
-  const T* table;
+  TableRows<T> table;
   const T* targets;  ///< B x target_stride, columns [0, width) are used: q_s
   std::size_t target_stride;
   T* products;  ///< n x width
@@ -145,6 +163,6 @@ void hidden_terms_backward(const AttentionBackward<T>& pass, const HiddenTermGra
 
 /// out (width) = sum over layers of the raw halves of `rows`.
 template <class T>
-void sum_rows(const AttentionShape& shape, const T* table, const std::uint32_t* rows, T* out);
+void sum_rows(const AttentionShape& shape, const TableRows<T>& table, const std::uint32_t* rows, T* out);
 
 }  // namespace neume::kernels

@@ -13,7 +13,7 @@ namespace neume::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr std::size_t kAhead = 4;       // rows; more asks for lines than a core has in flight
+constexpr std::size_t kAhead = 8;       // rows
 constexpr std::size_t kCacheLine = 64;  // bytes
 
 template <class T>

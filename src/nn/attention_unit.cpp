@@ -56,8 +56,8 @@ void AttentionUnit<T>::project(T* table, RowRange rows) const {
 }
 
 template <class T>
-void AttentionUnit<T>::forward(const Lookups& history, const T* table, RowRange range, Strided<const T> targets,
-                               Strided<T> pooled) {
+void AttentionUnit<T>::forward(const Lookups& history, const kernels::TableRows<T>& table, RowRange range,
+                               Strided<const T> targets, Strided<T> pooled) {
   T* queries = queries_.data() + range.begin * shape_.hidden;
   multiply({range.size(), shape_.hidden, shape_.width}, {targets.row(range.begin), targets.stride},
            {query_transposed_.data(), shape_.hidden}, Product<T>{queries, shape_.hidden});
@@ -70,7 +70,7 @@ void AttentionUnit<T>::forward(const Lookups& history, const T* table, RowRange 
 }
 
 template <class T>
-void AttentionUnit<T>::add_product_terms(const Lookups& history, const T* table, RowRange range,
+void AttentionUnit<T>::add_product_terms(const Lookups& history, const kernels::TableRows<T>& table, RowRange range,
                                          Strided<const T> targets) {
   const std::size_t first = history.offsets[range.begin], count = history.offsets[range.end] - first;
   if (count == 0) return;
@@ -82,7 +82,7 @@ void AttentionUnit<T>::add_product_terms(const Lookups& history, const T* table,
 }
 
 template <class T>
-kernels::AttentionBackward<T> AttentionUnit<T>::row_pass(const Lookups& history, const T* table,
+kernels::AttentionBackward<T> AttentionUnit<T>::row_pass(const Lookups& history, const kernels::TableRows<T>& table,
                                                          Strided<const T> pooled_gradients) {
   return {shape_,
           history.view(),
@@ -156,7 +156,7 @@ void AttentionUnit<T>::backward_rows(const RowBackward& pass, RowRange range, st
                                       pass.targets->samples.data(), pass.targets->by_row()},
                                      pass.gradients, range.begin, range.end);
   }
-  const T* rows = pass.table + range.begin * stride;
+  const T* rows = pass.table.at(range.begin, stride);
   T* gradients = pass.gradients;
   T* partial = chunk_partials_.data() + chunk * (hidden + hidden * shape_.width);
   kernels::column_dots<T>({gradients, range.size(), hidden, stride}, {rows, range.size(), hidden, stride}, partial);

@@ -46,13 +46,14 @@ class AttentionUnit {
 
   /// Samples `range`: queries = W_q q + b, then attention. `targets` are the query embeddings, `pooled` the result;
   /// both batch x stride, width columns used.
-  void forward(const Lookups& history, const T* table, RowRange range, Strided<const T> targets, Strided<T> pooled);
+  void forward(const Lookups& history, const kernels::TableRows<T>& table, RowRange range, Strided<const T> targets,
+               Strided<T> pooled);
 
   /// Samples `range`: from d/d pooled to d/d query; adds to `target_gradients` and keeps what the rows need. `block` is
   /// the number of the range in the batch (its partial sums are kept apart and added in order).
   struct Backward {
     const Lookups& history;
-    const T* table;
+    kernels::TableRows<T> table;
     Strided<const T> pooled_gradients;
     Strided<T> target_gradients;
     Strided<const T> targets = {};  ///< the query embeddings, as forward() had them; only the product reads them
@@ -67,7 +68,7 @@ class AttentionUnit {
     const Lookups* targets;
     Strided<const T> pooled_gradients;
     Strided<const T> target_gradients;
-    const T* table;
+    kernels::TableRows<T> table;
     T* gradients;
   };
   void backward_rows(const RowBackward& pass, RowRange range, std::size_t chunk);
@@ -89,7 +90,8 @@ class AttentionUnit {
   void parameters_changed();
 
  private:
-  kernels::AttentionBackward<T> row_pass(const Lookups& history, const T* table, Strided<const T> pooled_gradients);
+  kernels::AttentionBackward<T> row_pass(const Lookups& history, const kernels::TableRows<T>& table,
+                                         Strided<const T> pooled_gradients);
   void multiply(const kernels::MatmulShape& shape, kernels::Factor<T> a, kernels::Factor<T> b,
                 kernels::Product<T> c) const {
     kernels::matmul<T>(shape, a, b, c, arithmetic_);
@@ -99,7 +101,8 @@ class AttentionUnit {
   std::array<Parameter<T>*, 6> all_parameters() {
     return {&item_weights_, &query_weights_, &product_weights_, &hidden_bias_, &output_weights_, &output_bias_};
   }
-  void add_product_terms(const Lookups& history, const T* table, RowRange range, Strided<const T> targets);
+  void add_product_terms(const Lookups& history, const kernels::TableRows<T>& table, RowRange range,
+                         Strided<const T> targets);
   void product_backward(const Backward& pass, RowRange range, T* partial);
 
   kernels::AttentionShape shape_;

@@ -9,16 +9,9 @@
 
 #include "kernels/matmul.hpp"
 #include "nn/parameter.hpp"
+#include "nn/row_range.hpp"
 
 namespace neume::nn {
-
-/// Rows [begin, end) of a batch.
-struct RowRange {
-  std::size_t begin;
-  std::size_t end;
-
-  std::size_t size() const { return end - begin; }
-};
 
 /// y = x W^T + b, W is outputs x inputs.
 template <class T>

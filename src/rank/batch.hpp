@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/lookups.hpp"
+#include "nn/row_range.hpp"
 #include "rank/item_codes.hpp"
 
 namespace neume::rank {
@@ -51,18 +52,26 @@ struct Source {
   bool operator==(const Source&) const = default;
 };
 
-/// The distinct items of a batch ("slots", in order of first appearance), slot numbers instead of items, and the table
-/// rows of every slot's codes: an item's codes are a random cache line of a large array, so they are fetched once a
-/// batch.
+/// The distinct items of a batch ("slots"), slot numbers instead of items, and the table rows of every slot's codes: an
+/// item's codes are a random cache line of a large array, so they are fetched once a batch.
+///
+/// Blocks of samples are worked on one after the other: slots of items that several blocks read come first, then those
+/// that one block alone reads, block by block; each kind in order of first appearance.
 class BatchSlots {
  public:
-  /// Slots only; fill_rows() must follow for every slot.
-  void build(const Batch& batch, const ItemCodes& codes);
+  /// Slots only; fill_rows() must follow for every slot. Sample s is in block s / block_size.
+  void build(const Batch& batch, const ItemCodes& codes, std::size_t block_size);
 
   /// Table rows of slots [begin, end). Ranges may be filled by different threads.
   void fill_rows(const ItemCodes& codes, std::size_t begin, std::size_t end);
 
   const std::vector<std::uint32_t>& items() const { return items_; }
+  std::size_t num_blocks() const { return first_of_block_.size() - 1; }
+  /// The slots that several blocks read.
+  nn::RowRange shared() const { return {0, first_of_block_[0]}; }
+  /// The slots that block `block` alone reads.
+  nn::RowRange of_block(std::size_t block) const { return {first_of_block_[block], first_of_block_[block + 1]}; }
+
   const std::vector<std::uint32_t>& target_slots() const { return target_slots_; }
   const std::vector<std::uint32_t>& history_slots() const { return history_slots_; }
 
@@ -70,13 +79,16 @@ class BatchSlots {
   const std::uint32_t* rows(std::size_t slot) const { return rows_.data() + slot * row_stride_; }
 
  private:
-  std::uint32_t slot_of(std::uint32_t item);
+  std::uint32_t slot_of(std::uint32_t item, std::uint32_t block, const ItemCodes& codes);
+  void order_by_block(std::size_t num_blocks);
 
   std::vector<std::uint32_t> items_;
+  std::vector<std::uint32_t> first_of_block_ = {0};  // num_blocks() + 1
   std::vector<std::uint32_t> target_slots_;
   std::vector<std::uint32_t> history_slots_;
   std::vector<std::uint64_t> hash_;  // open addressing: item + 1 in the high half, slot in the low half; 0 = free
   std::size_t hash_bits_ = 0;
+  std::vector<std::uint32_t> block_of_slot_;  // kShared for several
   std::vector<std::uint32_t> rows_;
   std::size_t row_stride_ = 0;
 };

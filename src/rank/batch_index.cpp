@@ -8,9 +8,9 @@ BatchIndex::BatchIndex(const ItemCodes& codes, Sources sources)
       histories_(sources_.histories.size()),
       targets_(sources_.targets.size()) {}
 
-void BatchIndex::collect_items(const Batch& batch) {
+void BatchIndex::collect_items(const Batch& batch, std::size_t block_size) {
   batch_ = &batch;
-  slots_.build(batch, *codes_);
+  slots_.build(batch, *codes_, block_size);
   slots_.fill_rows(*codes_, 0, slots_.items().size());
 }
 

@@ -22,8 +22,8 @@ class BatchIndex {
   BatchIndex(const ItemCodes& codes, Sources sources);
 
   /// First part, on one thread: the distinct items ("slots") of the batch, which must stay as it is until the last
-  /// part.
-  void collect_items(const Batch& batch);
+  /// part, in blocks of `block_size` samples.
+  void collect_items(const Batch& batch, std::size_t block_size);
 
   /// Second part: look-ups of one source each. Tasks 0 .. num_tasks() - 1 in any order, on any threads.
   std::size_t num_tasks() const { return histories_.size() + targets_.size(); }

@@ -110,7 +110,7 @@ void MakeModel<T>::build_index(const Batch& batch) {
                                     batch.size(), batch.history.size(), spec_.max_batch, spec_.max_history));
   }
   batch_size_ = batch.size();
-  slots_.build(batch, no_codes_);
+  slots_.build(batch, no_codes_, batch.size());
   base::parallel_for(parts_.size(), [&](std::size_t m) { build_lookups(*parts_[m], batch); });
 }
 

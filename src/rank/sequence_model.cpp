@@ -1,16 +1,19 @@
 // A training step in parallel phases:
 //   1. index    distinct items; look-ups of every unit and query, grouped by table row. The index of the batch after
 //               this one is built during the phases below, so that this phase is skipped from the second step on
-//   2. project  W_e times every code table, and times the batch's distinct items, gathered from the item table
-//   3. blocks   forward and backward of a block of samples while it is in cache
-//   4. rows     gradients of table rows (a gather, one owner a row) and their Adam step; weight gradients of the MLP
-//   5. finish   partial sums of the attention weights, Adam on all dense weights
+//   2. project  W_e times every code table, and times the items that several blocks read, gathered from the item table
+//   3. blocks   forward and backward of a block of samples while it is in cache. Items that no other block reads are
+//               gathered, projected and updated here: their rows are far apart in a large table, and finding each one
+//               (the walk through the page tables) costs more than reading it, so it is done once
+//   4. rows     gradients of the other table rows (a gather, one owner a row), weight gradients of the MLP, and Adam on
+//               both; who ends the last rows of an attention unit adds up its weights' partial sums and updates them
 
 #include "rank/sequence_model.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -55,6 +58,11 @@ nn::RowRange chunk_of(std::size_t chunk, std::size_t size, std::size_t total) {
   return {chunk * size, std::min((chunk + 1) * size, total)};
 }
 
+/// Samples of a block, in a batch of `batch_size`: enough blocks for several threads.
+std::size_t block_size(std::size_t batch_size) {
+  return std::clamp<std::size_t>(batch_size / 4, 16, kSampleBlock);
+}
+
 }  // namespace
 
 /// An attention unit and its table (code families only; item rows are gathered per batch).
@@ -73,6 +81,7 @@ struct SequenceModel<T>::Unit {
   base::Buffer<T> gradients;
   base::Buffer<T> first_moments;  // rows x width
   base::Buffer<T> second_moments;
+  std::atomic<std::size_t> open_tasks = 0;  // of the rows phase
 };
 
 /// A target embedding that units are queried by and that the MLP sees.
@@ -259,8 +268,16 @@ std::size_t SequenceModel<T>::query_of(const ModelSpec::Unit& unit) const {
 }
 
 template <class T>
-T* SequenceModel<T>::table_rows(Unit& unit) {
+kernels::TableRows<T> SequenceModel<T>::table_rows(const Unit& unit) const {
   return unit.spec.source.is_items() ? slot_rows_.data() : unit.table.data();
+}
+
+template <class T>
+kernels::TableRows<T> SequenceModel<T>::table_rows(const Unit& unit, std::size_t block, const T* own_rows) const {
+  if (!unit.spec.source.is_items()) return unit.table.data();
+  const BatchSlots& slots = index_.slots();
+  return {slot_rows_.data(), static_cast<std::uint32_t>(slots.shared().end), own_rows,
+          static_cast<std::uint32_t>(slots.of_block(block).begin)};
 }
 
 template <class T>
@@ -270,13 +287,12 @@ T* SequenceModel<T>::table_gradients(Unit& unit) {
 
 template <class T>
 std::size_t SequenceModel<T>::num_row_chunks(const Unit& unit) const {
-  const std::size_t rows = unit.spec.source.is_items() ? index_.slots().items().size() : unit.num_table_rows;
-  return base::num_chunks(rows, kRowChunk);
+  return unit.spec.source.is_items() ? item_chunks_.size() : base::num_chunks(unit.num_table_rows, kRowChunk);
 }
 
 template <class T>
-std::size_t SequenceModel<T>::block_rows() const {
-  return std::clamp<std::size_t>(batch_size_ / 4, 16, kSampleBlock);
+nn::RowRange SequenceModel<T>::samples_of(std::size_t block) const {
+  return chunk_of(block, block_size(batch_size_), batch_size_);
 }
 
 template <class T>
@@ -296,11 +312,27 @@ void SequenceModel<T>::build_index(const Batch& batch) {
   if (next_batch_ == &batch) {
     std::swap(index_, next_index_);
   } else {
-    index_.collect_items(batch);
+    index_.collect_items(batch, block_size(batch_size_));
     base::parallel_for(index_.num_tasks(), [&](std::size_t task) { index_.run_task(task); });
   }
   next_batch_ = nullptr;
+  cut_item_chunks();
   features_.look_up(batch);
+}
+
+template <class T>
+void SequenceModel<T>::cut_item_chunks() {
+  item_chunks_.clear();
+  first_chunk_of_block_.clear();
+  const auto cut = [this](nn::RowRange slots) {
+    for (std::size_t begin = slots.begin; begin < slots.end; begin += kRowChunk) {
+      item_chunks_.push_back({begin, std::min(begin + kRowChunk, slots.end)});
+    }
+    first_chunk_of_block_.push_back(item_chunks_.size());
+  };
+  const BatchSlots& slots = index_.slots();
+  cut(slots.shared());
+  for (std::size_t block = 0; block < slots.num_blocks(); ++block) cut(slots.of_block(block));
 }
 
 template <class T>
@@ -317,9 +349,11 @@ kernels::EmbeddingRows<T> SequenceModel<T>::item_rows(nn::RowRange slots) {
 }
 
 template <class T>
-void SequenceModel<T>::gather_items(nn::RowRange slots) {
-  kernels::copy_embeddings<T>(item_rows(slots), slot_rows_.data() + slots.begin * wide_ + spec_.attention_hidden,
-                              wide_);
+void SequenceModel<T>::project_items(nn::RowRange slots, T* rows) {
+  kernels::copy_embeddings<T>(item_rows(slots), rows + spec_.attention_hidden, wide_);
+  for (auto& unit : units_) {
+    if (unit->spec.source.is_items()) unit->attention->project(rows, {0, slots.size()});
+  }
 }
 
 template <class T>
@@ -330,15 +364,19 @@ void SequenceModel<T>::parameters_changed() {
 
 template <class T>
 void SequenceModel<T>::add_projections() {
+  const std::size_t num_shared = first_chunk_of_block_[0];
+  for (std::size_t chunk = 0; chunk < num_shared; ++chunk) {
+    const auto project = [this, slots = item_chunks_[chunk]] {
+      project_items(slots, slot_rows_.data() + slots.begin * wide_);
+    };
+    tasks_.push_back({place_of(chunk, num_shared), project});
+  }
   for (auto& owned : units_) {
     Unit* unit = owned.get();
-    const bool items = unit->spec.source.is_items();
-    if (!items && tables_projected_) continue;
-    const std::size_t rows = items ? index_.slots().items().size() : unit->num_table_rows;
+    if (tables_projected_ || unit->spec.source.is_items()) continue;
     for (std::size_t chunk = 0; chunk < num_row_chunks(*unit); ++chunk) {
-      const auto project = [this, unit, items, range = chunk_of(chunk, kRowChunk, rows)] {
-        if (items) gather_items(range);
-        unit->attention->project(table_rows(*unit), range);
+      const auto project = [this, unit, range = chunk_of(chunk, kRowChunk, unit->num_table_rows)] {
+        unit->attention->project(unit->table.data(), range);
       };
       tasks_.push_back({place_of(chunk, num_row_chunks(*unit)), project});
     }
@@ -347,8 +385,28 @@ void SequenceModel<T>::add_projections() {
 }
 
 template <class T>
-void SequenceModel<T>::forward_block(nn::RowRange samples) {
+std::span<const nn::RowRange> SequenceModel<T>::chunks_of(std::size_t block) const {
+  const std::size_t first = first_chunk_of_block_[block];
+  return std::span(item_chunks_).subspan(first, first_chunk_of_block_[block + 1] - first);
+}
+
+// Wide rows of the items that the block alone reads, in memory that the thread uses again for its next block: in cache,
+// where those of a whole batch would not be.
+template <class T>
+T* SequenceModel<T>::own_rows(std::size_t block) {
+  thread_local base::Buffer<T> rows;
+  const nn::RowRange slots = index_.slots().of_block(block);
+  if (rows.size() < slots.size() * wide_) rows = base::Buffer<T>(slots.size() * wide_);
+  for (const nn::RowRange& chunk : chunks_of(block)) {
+    project_items(chunk, rows.data() + (chunk.begin - slots.begin) * wide_);
+  }
+  return rows.data();
+}
+
+template <class T>
+void SequenceModel<T>::forward_block(std::size_t block, T* own_rows) {
   const std::size_t width = spec_.width;
+  const nn::RowRange samples = samples_of(block);
   for (std::size_t q = 0; q < queries_.size(); ++q) {
     const nn::Lookups& targets = index_.targets(q);
     Unit& unit = *units_[queries_[q]->unit];
@@ -356,7 +414,7 @@ void SequenceModel<T>::forward_block(nn::RowRange samples) {
       T* embedding = inputs_.data() + s * input_stride_ + queries_[q]->column;
       if (targets.has(s)) {
         const std::uint32_t* rows = targets.rows.data() + targets.offsets[s] * targets.layers;
-        kernels::sum_rows<T>(unit.attention->shape(), table_rows(unit), rows, embedding);
+        kernels::sum_rows<T>(unit.attention->shape(), table_rows(unit, block, own_rows), rows, embedding);
       } else {
         std::fill_n(embedding, width, T{0});
       }
@@ -365,7 +423,7 @@ void SequenceModel<T>::forward_block(nn::RowRange samples) {
   for (std::size_t u = 0; u < units_.size(); ++u) {
     Unit& unit = *units_[u];
     const nn::Strided<const T> targets{inputs_.data() + queries_[unit.query]->column, input_stride_};
-    unit.attention->forward(index_.history(u), table_rows(unit), samples, targets,
+    unit.attention->forward(index_.history(u), table_rows(unit, block, own_rows), samples, targets,
                             {inputs_.data() + unit.column, input_stride_});
   }
   features_.write(samples, {inputs_.data() + feature_column_, input_stride_});
@@ -373,7 +431,8 @@ void SequenceModel<T>::forward_block(nn::RowRange samples) {
 }
 
 template <class T>
-void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, const Batch& batch) {
+void SequenceModel<T>::backward_block(std::size_t block, T* own_rows, const Batch& batch, Step step) {
+  const nn::RowRange samples = samples_of(block);
   for (std::size_t s = samples.begin; s < samples.end; ++s) {
     const T label = batch.labels[s];
     losses_[s] = static_cast<double>(nn::binary_cross_entropy(logits_[s], label));
@@ -383,11 +442,17 @@ void SequenceModel<T>::backward_block(nn::RowRange samples, std::size_t block, c
   for (std::size_t u = 0; u < units_.size(); ++u) {
     Unit& unit = *units_[u];
     unit.attention->backward({index_.history(u),
-                              table_rows(unit),
+                              table_rows(unit, block, own_rows),
                               {input_gradients_.data() + unit.column, input_stride_},
                               {input_gradients_.data() + queries_[unit.query]->column, input_stride_},
                               {inputs_.data() + queries_[unit.query]->column, input_stride_}},
                              samples, block);
+  }
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    if (!units_[u]->spec.source.is_items()) continue;
+    const kernels::TableRows<T> table = table_rows(*units_[u], block, own_rows);
+    std::size_t number = first_chunk_of_block_[block];
+    for (const nn::RowRange& chunk : chunks_of(block)) backward_rows(u, {table, chunk, number++}, step);
   }
 }
 
@@ -396,9 +461,8 @@ void SequenceModel<T>::score(const Batch& batch, std::span<T> logits) {
   build_index(batch);
   add_projections();
   run_tasks();
-  const std::size_t rows = block_rows();
-  base::parallel_stretches(base::num_chunks(batch.size(), rows),
-                           [&](std::size_t block) { forward_block(chunk_of(block, rows, batch.size())); });
+  base::parallel_stretches(index_.slots().num_blocks(),
+                           [&](std::size_t block) { forward_block(block, own_rows(block)); });
   std::copy_n(logits_.data(), batch.size(), logits.data());
 }
 
@@ -413,14 +477,14 @@ double SequenceModel<T>::compute_gradients(const Batch& batch) {
 }
 
 template <class T>
-void SequenceModel<T>::add_blocks(const Batch& batch) {
-  const std::size_t rows = block_rows();
-  const std::size_t num_blocks = base::num_chunks(batch.size(), rows);
+void SequenceModel<T>::add_blocks(const Batch& batch, Step step) {
+  const std::size_t num_blocks = index_.slots().num_blocks();
   for (auto& unit : units_) unit->attention->reserve_partials(num_blocks, num_row_chunks(*unit));
   for (std::size_t block = 0; block < num_blocks; ++block) {
-    const auto pass = [this, &batch, block, samples = chunk_of(block, rows, batch.size())] {
-      forward_block(samples);
-      backward_block(samples, block, batch);
+    const auto pass = [this, &batch, block, step] {
+      T* rows = own_rows(block);
+      forward_block(block, rows);
+      backward_block(block, rows, batch, step);
     };
     tasks_.push_back({place_of(block, num_blocks), pass});
   }
@@ -438,47 +502,60 @@ double SequenceModel<T>::run(const Batch& batch, Step step, const NextBatch& nex
   run_tasks();
   phase_times_.project += watch.lap();
 
-  if (next_batch_ != nullptr) tasks_.push_back({0.0, [this] { next_index_.collect_items(*next_batch_); }});
-  add_blocks(batch);
+  if (next_batch_ != nullptr)
+    tasks_.push_back({0.0, [this] { next_index_.collect_items(*next_batch_, block_size(next_batch_->size())); }});
+  add_blocks(batch, step);
   run_tasks();
   phase_times_.blocks += watch.lap();
 
   add_next_index_tasks();
   for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
-    const auto gradients = [this, tile] {
+    const auto gradients = [this, tile, step] {
       mlp_->weight_gradients(tile, batch_size_, {inputs_.data(), input_stride_}, {logit_gradients_.data(), 1});
+      if (step != nullptr) mlp_->update(tile, *step);
     };
     tasks_.push_back({place_of(tile, mlp_->num_tiles()), gradients});
   }
   for (std::size_t u = 0; u < units_.size(); ++u) add_row_tasks(u, step);
   run_tasks();
   features_.update({input_gradients_.data() + feature_column_, input_stride_}, step);
+  if (step != nullptr) tables_projected_ = false;
   phase_times_.rows += watch.lap();
-
-  finish_batch(step);
-  phase_times_.finish += watch.lap();
   return std::accumulate(losses_.begin(), losses_.begin() + static_cast<std::ptrdiff_t>(batch.size()), 0.0);
 }
 
 template <class T>
 void SequenceModel<T>::add_row_tasks(std::size_t u, Step step) {
   Unit& unit = *units_[u];
-  const std::size_t rows = unit.spec.source.is_items() ? index_.slots().items().size() : unit.num_table_rows;
-  for (std::size_t chunk = 0; chunk < num_row_chunks(unit); ++chunk) {
-    const auto backward = [this, u, range = chunk_of(chunk, kRowChunk, rows), chunk, step] {
-      backward_rows(u, range, chunk, step);
+  const bool items = unit.spec.source.is_items();
+  const std::size_t num_chunks = items ? first_chunk_of_block_[0] : num_row_chunks(unit);
+  unit.open_tasks = num_chunks + 1;
+  for (std::size_t chunk = 0; chunk < num_chunks; ++chunk) {
+    const nn::RowRange rows = items ? item_chunks_[chunk] : chunk_of(chunk, kRowChunk, unit.num_table_rows);
+    const auto backward = [this, u, &unit, rows, chunk, step] {
+      backward_rows(u, {table_rows(unit), rows, chunk}, step);
+      end_row_task(unit, step);
     };
-    tasks_.push_back({place_of(chunk, num_row_chunks(unit)), backward});
+    tasks_.push_back({place_of(chunk, num_chunks), backward});
   }
-  const auto query_weights = [this, &unit] {
+  const auto query_weights = [this, &unit, step] {
     unit.attention->query_weight_gradients(batch_size_, {inputs_.data() + queries_[unit.query]->column, input_stride_});
+    end_row_task(unit, step);
   };
   tasks_.push_back({place_of(u, units_.size()), query_weights});
 }
 
 template <class T>
-void SequenceModel<T>::backward_rows(std::size_t u, nn::RowRange rows, std::size_t chunk, Step step) {
+void SequenceModel<T>::end_row_task(Unit& unit, Step step) {
+  if (--unit.open_tasks != 0) return;
+  unit.attention->sum_partials(index_.slots().num_blocks(), num_row_chunks(unit));
+  if (step != nullptr) unit.attention->update(*step);
+}
+
+template <class T>
+void SequenceModel<T>::backward_rows(std::size_t u, const RowChunk& chunk, Step step) {
   Unit& unit = *units_[u];
+  const nn::RowRange rows = chunk.rows;
   const bool is_target = unit.query_as_target < queries_.size();
   const bool items = unit.spec.source.is_items();
   const Query& query = *queries_[is_target ? unit.query_as_target : 0];
@@ -492,9 +569,9 @@ void SequenceModel<T>::backward_rows(std::size_t u, nn::RowRange rows, std::size
                                  is_target ? &index_.targets(unit.query_as_target) : nullptr,
                                  {input_gradients_.data() + unit.column, input_stride_},
                                  {input_gradients_.data() + query.column, input_stride_},
-                                 table_rows(unit),
+                                 chunk.table,
                                  gradients},
-                                rows, chunk);
+                                rows, chunk.number);
   if (step == nullptr) return;
   if (items) {
     update_items(rows, gradients, step);
@@ -523,25 +600,6 @@ void SequenceModel<T>::update_code_rows(Unit& unit, nn::RowRange rows, Step step
 template <class T>
 void SequenceModel<T>::update_items(nn::RowRange slots, const T* gradients, Step step) {
   kernels::adam_update_embeddings<T>(*step, item_rows(slots), gradients + spec_.attention_hidden, wide_);
-}
-
-template <class T>
-void SequenceModel<T>::finish_batch(Step step) {
-  const std::size_t num_blocks = base::num_chunks(batch_size_, block_rows());
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    const auto finish = [this, unit = units_[u].get(), num_blocks, step] {
-      unit->attention->sum_partials(num_blocks, num_row_chunks(*unit));
-      if (step != nullptr) unit->attention->update(*step);
-    };
-    tasks_.push_back({place_of(u, units_.size()), finish});
-  }
-  if (step != nullptr) {
-    for (std::size_t tile = 0; tile < mlp_->num_tiles(); ++tile) {
-      tasks_.push_back({place_of(tile, mlp_->num_tiles()), [this, tile, step] { mlp_->update(tile, *step); }});
-    }
-    tables_projected_ = false;
-  }
-  run_tasks();
 }
 
 template <class T>

@@ -83,10 +83,9 @@ class SequenceModel final : public Network<T> {
   /// Wall time of the phases of all training steps so far, in seconds.
   struct PhaseTimes {
     double index = 0.0;    ///< look-ups of batches that no earlier step has prepared
-    double project = 0.0;  ///< item rows gathered; first layer of the attention nets on all table rows
-    double blocks = 0.0;   ///< forward and backward of the samples
-    double rows = 0.0;     ///< gradients and Adam of table rows, weight gradients of the network
-    double finish = 0.0;   ///< partial sums and Adam of the weights
+    double project = 0.0;  ///< first layer of the attention nets on the rows of tables and of items in several blocks
+    double blocks = 0.0;   ///< forward and backward of the samples; all work on items in one block
+    double rows = 0.0;     ///< gradients and Adam of the other table rows and of all weights
   };
   const PhaseTimes& phase_times() const { return phase_times_; }
 
@@ -102,6 +101,12 @@ class SequenceModel final : public Network<T> {
   void allocate_batch_memory();
   T initial_value(base::Random& random) const;
 
+  /// Rows of a unit's table, and their number among its chunks.
+  struct RowChunk {
+    kernels::TableRows<T> table;
+    nn::RowRange rows;
+    std::size_t number;
+  };
   struct Columns {
     std::size_t begin;
     std::size_t size;
@@ -110,24 +115,28 @@ class SequenceModel final : public Network<T> {
   static BatchIndex::Sources sources_of(const ModelSpec& spec);
   void build_index(const Batch& batch);
   void add_next_index_tasks();
+  void cut_item_chunks();
   void add_projections();
-  void gather_items(nn::RowRange slots);
+  void project_items(nn::RowRange slots, T* rows);
   kernels::EmbeddingRows<T> item_rows(nn::RowRange slots);
-  void forward_block(nn::RowRange samples);
-  void backward_block(nn::RowRange samples, std::size_t block, const Batch& batch);
+  std::span<const nn::RowRange> chunks_of(std::size_t block) const;
+  T* own_rows(std::size_t block);
+  void forward_block(std::size_t block, T* own_rows);
+  void backward_block(std::size_t block, T* own_rows, const Batch& batch, Step step);
   double run(const Batch& batch, Step step, const NextBatch& next);
-  void add_blocks(const Batch& batch);
+  void add_blocks(const Batch& batch, Step step);
   void add_row_tasks(std::size_t u, Step step);
-  void backward_rows(std::size_t u, nn::RowRange rows, std::size_t chunk, Step step);
+  void end_row_task(Unit& unit, Step step);
+  void backward_rows(std::size_t u, const RowChunk& chunk, Step step);
   void update_code_rows(Unit& unit, nn::RowRange rows, Step step);
   void update_items(nn::RowRange slots, const T* gradients, Step step);
-  void finish_batch(Step step);
   void run_tasks();
 
-  std::size_t block_rows() const;
+  nn::RowRange samples_of(std::size_t block) const;
   std::size_t num_row_chunks(const Unit& unit) const;
   std::size_t query_of(const ModelSpec::Unit& unit) const;
-  T* table_rows(Unit& unit);
+  kernels::TableRows<T> table_rows(const Unit& unit) const;
+  kernels::TableRows<T> table_rows(const Unit& unit, std::size_t block, const T* own_rows) const;
   T* table_gradients(Unit& unit);
 
   ModelSpec spec_;
@@ -141,7 +150,7 @@ class SequenceModel final : public Network<T> {
   std::unique_ptr<nn::Mlp<T>> mlp_;
   FeatureInputs<T> features_;
   base::Buffer<T> items_;      // num_items x [value | first moment | second moment] (width each)
-  base::Buffer<T> slot_rows_;  // distinct items of the batch, wide
+  base::Buffer<T> slot_rows_;  // wide rows of the batch's items that several blocks read
   base::Buffer<T> slot_gradients_;
   base::Buffer<T> inputs_;  // batch x input_width
   base::Buffer<T> input_gradients_;
@@ -152,6 +161,8 @@ class SequenceModel final : public Network<T> {
   BatchIndex next_index_;              // of the batch after this one, built during this one's phases
   const Batch* next_batch_ = nullptr;  // what next_index_ is built from
   std::size_t batch_size_ = 0;
+  std::vector<nn::RowRange> item_chunks_;          // slots: shared ones, of block 0, of block 1, ...
+  std::vector<std::size_t> first_chunk_of_block_;  // num_blocks + 1
   PhaseTimes phase_times_;
   bool tables_projected_ = false;
   struct Task {

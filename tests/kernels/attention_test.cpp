@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.hpp"
@@ -245,6 +247,30 @@ TEST_P(AttentionKernels, SoftmaxAndHiddenTermsAgreeWithPlainLoops) {
         if (terms) check_hidden_terms(problem);  // last: it turns the terms into their gradients
       }
     }
+  }
+}
+
+TEST_P(AttentionKernels, RowsMayStandInTwoPlaces) {
+  for (const std::size_t layers : {1u, 3u}) {
+    Problem plain({64, 64, layers});
+    plain.run();
+    Problem split({64, 64, layers});
+    // The first three rows stay; the rest move to a place of their own, and nothing is left where they were.
+    const std::size_t row_size = split.shape.row_size(), num_shared = 3;
+    base::Buffer<float> own((Problem::kRows - num_shared) * row_size);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      own[i] = std::exchange(split.table[num_shared * row_size + i], std::numeric_limits<float>::quiet_NaN());
+    }
+    const TableRows<float> rows(split.table.data(), num_shared, own.data(), num_shared);
+    attend<float>({split.shape, split.view(), rows, split.queries.data(), split.output_weights.data(), 0.25f,
+                   split.pooled.data(), split.shape.width, split.weights.data(), split.masks.data()},
+                  0, Problem::kSamples);
+    AttentionBackward<float> backward = split.backward();
+    backward.table = rows;
+    attend_backward<float>(backward, 0, Problem::kSamples);
+    EXPECT_TRUE(std::ranges::equal(split.pooled, plain.pooled));
+    EXPECT_TRUE(std::ranges::equal(split.score_gradients, plain.score_gradients));
+    EXPECT_TRUE(std::ranges::equal(split.query_signs, plain.query_signs));
   }
 }
 
