@@ -3,7 +3,7 @@
 
   bench/compare_quantizers.py [--build build/release] [--data ../shared/data] [--rounds 5] CASE...
 
-Cases: lloyd, converge-mixture, converge-text, converge-vggish, converge-image, rq-128, rq-768, psrq. The two sides run in
+Cases: lloyd, converge-mixture, converge-text, converge-vggish, converge-image, rq-128, rq-768, psrq. The sides run in
 turn, each a process of its own; objectives are computed here from the centroids that each wrote. Peers run in the
 fastest of the environments in SETTINGS, found by one run each. Prints medians with the lowest and highest.
 """
@@ -104,7 +104,8 @@ class Comparison:
         results = self.rounds(self.sides([self.bench, *words], {name: [*self.peer, name, *words] for name in names}))
         show(results)
         for name, values in results.items():
-            rate = f", encodes {values[0]['encode_rows_a_second']:,} rows/s" if "encode_rows_a_second" in values[0] else ""
+            rate = values[0].get("encode_rows_a_second")
+            rate = f", encodes {rate:,} rows/s" if rate else ""
             print(f"  {name}: MSE {values[0]['mse']:.6g}, peak {values[0]['peak_mib']:.0f} MiB{rate}")
 
 

@@ -4,8 +4,8 @@
   kmeans_peer.py faiss|sklearn lloyd ROWS.npy START.npy ITERATIONS CENTROIDS.f32
   kmeans_peer.py faiss|sklearn layers ROWS.npy rq|psrq LAYERS CODES ITERATIONS
 
-`layers` codes residuals layer by layer as the papers' texts would be coded: psrq concatenates residual and prefix to rows
-of 2d columns. Seeds of `layers` are random rows (the cheapest choice of both libraries); FAISS uses all rows in training.
+`layers` codes residuals layer by layer as the papers' texts would be coded: psrq concatenates residual and prefix to
+rows of 2d columns. Seeds of `layers` are random rows (the cheapest choice of both libraries); FAISS trains on all rows.
 Debian's python3-faiss and python3-sklearn; the environment (OMP_WAIT_POLICY, OMP_NUM_THREADS) is the caller's.
 """
 import json
