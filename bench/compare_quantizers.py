@@ -18,6 +18,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SETTINGS = {"default": {}, "passive": {"OMP_WAIT_POLICY": "passive"}}
+CASES = ("lloyd", "converge-mixture", "converge-text", "converge-vggish", "converge-image", "rq-128", "rq-768", "psrq")
 MOST_ITERATIONS = 60
 
 
@@ -152,7 +153,7 @@ def main():
     parser.add_argument("--data", default="../shared/data")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--setting", choices=SETTINGS, help="the peers' environment, instead of trying all")
-    parser.add_argument("cases", nargs="+", metavar="CASE")
+    parser.add_argument("cases", nargs="+", choices=CASES, metavar="CASE")
     options = parser.parse_args()
     for case in options.cases:
         print(case, end=": ", flush=True)

@@ -129,9 +129,9 @@ int main(int argc, char** argv) {
   const std::vector<std::string> words(argv, argv + argc);
   const std::string_view verb = argc > 1 ? words[1] : "";
   try {
-    if (verb == "lloyd") return run_lloyd(words);
-    if (verb == "floor") return run_floor(words);
-    if (verb == "layers") return run_layers(words);
+    if (verb == "lloyd" && argc == 7) return run_lloyd(words);
+    if (verb == "floor" && argc == 5) return run_floor(words);
+    if (verb == "layers" && argc == 7) return run_layers(words);
     fmt::print(stderr, "usage: fit_bench lloyd|floor|layers ... (see the head of the source)\n");
   } catch (const std::exception& problem) {
     fmt::print(stderr, "fit_bench: {}\n", problem.what());
