@@ -3,6 +3,9 @@
 
 #include "kernels/argmin.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/argmin.cpp"
 #include <hwy/foreach_target.h>
@@ -28,50 +31,95 @@ HWY_INLINE hn::Vec<D> scores_at(D d, const float* products, const float* bias, c
   return score;
 }
 
-HWY_INLINE void search_row(const float* HWY_RESTRICT products, const ScoreBlock& block, const TableRows& tables,
-                           Nearest& nearest) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToUnsigned<decltype(d)> du;
-  const std::size_t lanes = hn::Lanes(d);
-  const std::size_t columns = block.products.cols;
-  std::size_t j = 0;
-  Nearest best = nearest;
-  if (columns >= lanes) {
-    auto lowest = hn::Set(d, std::numeric_limits<float>::infinity());
-    auto index = hn::Zero(du);
-    auto position = hn::Iota(du, 0);
-    const auto step = hn::Set(du, static_cast<std::uint32_t>(lanes));
-    for (; j + lanes <= columns; j += lanes) {
-      const auto score = scores_at(d, products, block.bias, tables, j);
-      const auto lower = hn::Lt(score, lowest);
-      lowest = hn::IfThenElse(lower, score, lowest);
-      index = hn::IfThenElse(hn::RebindMask(du, lower), position, index);
-      position = hn::Add(position, step);
-    }
-    const auto smallest = hn::MinOfLanes(d, lowest);
-    const auto none = hn::Set(du, std::numeric_limits<std::uint32_t>::max());
-    const auto where = hn::IfThenElse(hn::RebindMask(du, hn::Eq(lowest, smallest)), index, none);
-    const float score = hn::GetLane(smallest);
-    if (score < best.score) best = {score, block.first_index + hn::GetLane(hn::MinOfLanes(du, where))};
+/// Scores of up to kCodeGroup codes from j on, in `scores`, and their minimum; infinity behind `columns`.
+template <class D>
+HWY_INLINE hn::Vec<D> score_group(D d, const float* products, const ScoreBlock& block, const TableRows& tables,
+                                  std::size_t j, float* HWY_RESTRICT scores) {
+  const std::size_t lanes = hn::Lanes(d), end = std::min(block.products.cols, j + kCodeGroup);
+  const auto infinity = hn::Set(d, std::numeric_limits<float>::infinity());
+  auto lowest = infinity;
+  std::size_t at = j;
+  for (; at + lanes <= end; at += lanes, scores += lanes) {
+    const auto score = scores_at(d, products, block.bias, tables, at);
+    hn::StoreU(score, d, scores);
+    lowest = hn::IfThenElse(hn::Lt(score, lowest), score, lowest);
   }
+  if (at == end) return lowest;
   const hn::CappedTag<float, 1> one;
-  for (; j < columns; ++j) {
-    const float score = hn::GetLane(scores_at(one, products, block.bias, tables, j));
-    if (score < best.score) best = {score, block.first_index + static_cast<std::uint32_t>(j)};
-  }
-  nearest = best;
+  hn::StoreU(infinity, d, scores);
+  for (std::size_t lane = 0; at + lane < end; ++lane)
+    scores[lane] = hn::GetLane(scores_at(one, products, block.bias, tables, at + lane));
+  const auto last = hn::LoadU(d, scores);
+  return hn::IfThenElse(hn::Lt(last, lowest), last, lowest);
 }
 
-void UpdateNearest(const ScoreBlock& block, std::span<Nearest> nearest) {
+HWY_INLINE void search_row(const float* HWY_RESTRICT products, const ScoreBlock& block, const TableRows& tables,
+                           float error, Shortlist& list) {
+  const hn::ScalableTag<float> d;
+  const std::size_t columns = block.products.cols;
+  HWY_ALIGN float scores[kCodeGroup];
+  for (std::size_t j = 0; j < columns; j += kCodeGroup) {
+    const auto lowest = score_group(d, products, block, tables, j, scores);
+    if (hn::AllFalse(d, hn::Le(lowest, hn::Set(d, list.highest + error)))) continue;
+    list.highest = std::min(list.highest, hn::GetLane(hn::MinOfLanes(d, lowest)) + error);
+    const float limit = list.highest + error;
+    const std::size_t size = std::min(kCodeGroup, columns - j);
+    for (std::size_t c = 0; c < size; ++c)
+      if (scores[c] <= limit) list.add(scores[c] - error, block.first_index + static_cast<std::uint32_t>(j + c));
+  }
+}
+
+void ShortlistScores(const ScoreBlock& block, std::span<const float> errors, std::span<Shortlist> lists) {
   TableRows tables{};
   tables.count = block.tables.size();
-  for (std::size_t i = 0; i < nearest.size(); ++i) {
+  for (std::size_t i = 0; i < lists.size(); ++i) {
     for (std::size_t t = 0; t < tables.count; ++t) {
       const ScoreTable& table = block.tables[t];
       tables.row[t] = table.data + table.codes[i * table.code_stride] * table.stride;
     }
-    search_row(block.products.data + i * block.products.stride, block, tables, nearest[i]);
+    search_row(block.products.data + i * block.products.stride, block, tables, errors[i], lists[i]);
   }
+}
+
+// As many sums whatever the width of the vectors, four vectors of them at a time: sum s takes columns s, s + kSums, ...
+double ExactDistance(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, std::size_t size) {
+  constexpr std::size_t kSums = 32;
+  const hn::CappedTag<double, kSums / 4> d;
+  const hn::Rebind<float, decltype(d)> df;
+  const std::size_t lanes = hn::Lanes(d), whole = size / kSums * kSums;
+  HWY_ALIGN double sums[kSums];
+  const auto gap = [&](std::size_t j) HWY_ATTR {
+    return hn::Sub(hn::PromoteTo(d, hn::LoadU(df, a + j)), hn::PromoteTo(d, hn::LoadU(df, b + j)));
+  };
+  for (std::size_t first = 0; first < kSums; first += 4 * lanes) {
+    auto sum0 = hn::Zero(d), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    for (std::size_t j = first; j < whole; j += kSums) {
+      const auto gap0 = gap(j), gap1 = gap(j + lanes), gap2 = gap(j + 2 * lanes), gap3 = gap(j + 3 * lanes);
+      sum0 = hn::MulAdd(gap0, gap0, sum0);
+      sum1 = hn::MulAdd(gap1, gap1, sum1);
+      sum2 = hn::MulAdd(gap2, gap2, sum2);
+      sum3 = hn::MulAdd(gap3, gap3, sum3);
+    }
+    hn::StoreU(sum0, d, sums + first);
+    hn::StoreU(sum1, d, sums + first + lanes);
+    hn::StoreU(sum2, d, sums + first + 2 * lanes);
+    hn::StoreU(sum3, d, sums + first + 3 * lanes);
+  }
+  for (std::size_t j = whole; j < size; ++j) {
+    const double rest = double{a[j]} - double{b[j]};
+    sums[j - whole] += rest * rest;
+  }
+  for (std::size_t half = kSums / 2; half > 0; half /= 2)
+    for (std::size_t s = 0; s < half; ++s) sums[s] += sums[s + half];
+  return sums[0];
+}
+
+void AddRow(const float* HWY_RESTRICT row, float* HWY_RESTRICT sum, std::size_t size) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t j = 0;
+  for (; j + lanes <= size; j += lanes) hn::StoreU(hn::Add(hn::LoadU(d, sum + j), hn::LoadU(d, row + j)), d, sum + j);
+  for (; j < size; ++j) sum[j] += row[j];
 }
 
 float SquaredDistance(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, std::size_t size) {
@@ -88,18 +136,6 @@ float SquaredDistance(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, 
   float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(first, second)));
   for (; j < size; ++j) sum += (a[j] - b[j]) * (a[j] - b[j]);
   return sum;
-}
-
-float AddAndMeasure(const float* HWY_RESTRICT row, const float* HWY_RESTRICT codeword, float* HWY_RESTRICT sum,
-                    std::size_t size) {
-  const hn::ScalableTag<float> d;
-  const std::size_t lanes = hn::Lanes(d);
-  std::size_t j = 0;
-  for (; j + lanes <= size; j += lanes) {
-    hn::StoreU(hn::Add(hn::LoadU(d, sum + j), hn::LoadU(d, row + j)), d, sum + j);
-  }
-  for (; j < size; ++j) sum[j] += row[j];
-  return SquaredDistance(row, codeword, size);
 }
 
 float SquaredNorm(const float* a, std::size_t size) {
@@ -126,33 +162,27 @@ HWY_AFTER_NAMESPACE();
 
 namespace neume::kernels {
 
-HWY_EXPORT(UpdateNearest);
+HWY_EXPORT(ShortlistScores);
+HWY_EXPORT(ExactDistance);
+HWY_EXPORT(AddRow);
 HWY_EXPORT(SquaredDistance);
-HWY_EXPORT(AddAndMeasure);
 HWY_EXPORT(SquaredNorm);
 
-void update_nearest(const ScoreBlock& block, std::span<Nearest> nearest) {
+void shortlist_scores(const ScoreBlock& block, std::span<const float> errors, std::span<Shortlist> lists) {
   if (block.tables.size() > kMaxScoreTables) throw InternalError("more score tables than kMaxScoreTables");
-  HWY_DYNAMIC_DISPATCH(UpdateNearest)(block, nearest);
+  HWY_DYNAMIC_DISPATCH(ShortlistScores)(block, errors, lists);
 }
 
-void update_nearest_scalar(const ScoreBlock& block, std::span<Nearest> nearest) {
-  for (std::size_t i = 0; i < nearest.size(); ++i) {
-    for (std::size_t j = 0; j < block.products.cols; ++j) {
-      float score = block.bias[j] - 2.0f * block.products.row(i)[j];
-      for (const ScoreTable& table : block.tables)
-        score -= 2.0f * table.data[table.codes[i * table.code_stride] * table.stride + j];
-      if (score < nearest[i].score) nearest[i] = {score, block.first_index + static_cast<std::uint32_t>(j)};
-    }
-  }
+double exact_distance(std::span<const float> row, std::span<const float> codeword) {
+  return HWY_DYNAMIC_DISPATCH(ExactDistance)(row.data(), codeword.data(), row.size());
+}
+
+void add_row(std::span<const float> row, std::span<float> sum) {
+  HWY_DYNAMIC_DISPATCH(AddRow)(row.data(), sum.data(), row.size());
 }
 
 float squared_distance(std::span<const float> row, std::span<const float> codeword) {
   return HWY_DYNAMIC_DISPATCH(SquaredDistance)(row.data(), codeword.data(), row.size());
-}
-
-float add_and_measure(std::span<const float> row, std::span<const float> codeword, std::span<float> sum) {
-  return HWY_DYNAMIC_DISPATCH(AddAndMeasure)(row.data(), codeword.data(), sum.data(), row.size());
 }
 
 float squared_norm(std::span<const float> row) {

@@ -1,6 +1,7 @@
 #pragma once
-// The part of a nearest-codeword search that is not a product: scores and their arg-min while a block of products is in
-// cache, and the two row kernels of a centroid update.
+// The part of a nearest-codeword search that is not a product: scores and the few codes that may be nearest while a
+// block of products is in cache, the exact distance that decides between those, and the row kernels of a centroid
+// update.
 //
 // The score of row i and codeword j is
 //
@@ -10,10 +11,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include <neume/matrix.hpp>
+
+#include "kernels/shortlist.hpp"
 
 namespace neume::kernels {
 
@@ -36,21 +38,16 @@ struct ScoreBlock {
   std::uint32_t first_index = 0;
 };
 
-struct Nearest {
-  float score = std::numeric_limits<float>::infinity();
-  std::uint32_t index = 0;
-};
+/// Adds the codes of a block that may be nearest to the short lists, one a row, where a score of row i is wrong by at
+/// most errors[i]. Blocks must come in the order of their columns. NaN is never added.
+void shortlist_scores(const ScoreBlock& block, std::span<const float> errors, std::span<Shortlist> lists);
 
-/// Lowers nearest[i] to the smallest score of row i of the block where that is strictly smaller; among equal scores the
-/// lowest index wins, so blocks must come in the order of their columns. Scores that are NaN never win. One entry of
-/// `nearest` a row.
-void update_nearest(const ScoreBlock& block, std::span<Nearest> nearest);
+/// Squared distance of `row` and `codeword` in double, summed in the same order on every instruction set that has a
+/// fused multiply-add: what decides where codewords are nearly equally near.
+double exact_distance(std::span<const float> row, std::span<const float> codeword);
 
-/// The same, one score at a time: the truth that update_nearest must equal bit for bit.
-void update_nearest_scalar(const ScoreBlock& block, std::span<Nearest> nearest);
-
-/// sum += row, and the squared distance of `row` and `codeword`. All of the same length.
-float add_and_measure(std::span<const float> row, std::span<const float> codeword, std::span<float> sum);
+/// sum += row. Of the same length.
+void add_row(std::span<const float> row, std::span<float> sum);
 
 /// Squared distance of `row` and `codeword`.
 float squared_distance(std::span<const float> row, std::span<const float> codeword);

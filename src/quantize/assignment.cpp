@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <neume/error.hpp>
@@ -12,34 +13,151 @@
 
 namespace neume::quantize {
 
+namespace {
+
+// Below this many codes or columns, padding to panels and rounding rows cost what the faster product saves.
+constexpr std::size_t kFewestFilteredCodes = 64;
+constexpr std::size_t kFewestFilteredColumns = 32;
+
+// A filter that lets more through than this is slower than the product in f32: rows of a block whose short list is too
+// long; then this many blocks go without before it is tried again.
+constexpr std::ptrdiff_t kMostOverflows = 8;
+constexpr std::size_t kPause = 63;
+
+// Any order of summing n products, each rounded once at most, is wrong by at most n 2^-24 |x| |c| (to first order;
+// Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); here with some room.
+constexpr float kProductRounding = 6.1e-8f;
+// The few other operations of a score, 2^-18 of what is summed.
+constexpr float kScoreRounding = 3.8e-6f;
+constexpr float kExactRounding = 1e-11f;
+// Sums of squares below this, and products of such rows, underflow; above the other, scores may overflow.
+constexpr float kSmallestNorm = 1e-34f;
+constexpr float kLargestNorm = 1e37f;
+
+bool is_nearer(const Nearest& a, const Nearest& b) {
+  const double score = a.residual + a.prefix, other = b.residual + b.prefix;
+  return score < other || (score == other && a.index < b.index);
+}
+
+/// The nearest of all codewords, one by one.
+Nearest nearest_of_all(const CodebookLayer& codebook, const RowBlock& block, std::size_t row) {
+  Nearest best = exact_score(codebook, block, row, 0);
+  for (std::size_t j = 1; j < codebook.size(); ++j) {
+    const Nearest other = exact_score(codebook, block, row, j);
+    if (is_nearer(other, best)) best = other;
+  }
+  return best;
+}
+
+}  // namespace
+
+Nearest exact_score(const CodebookLayer& codebook, const RowBlock& block, std::size_t row, std::size_t code) {
+  const std::size_t width = codebook.residual.cols();
+  Nearest nearest{static_cast<std::uint32_t>(code),
+                  kernels::exact_distance({block.rows + row * width, width}, codebook.residual.row(code)), 0.0};
+  if (codebook.prefix_norms.empty()) return nearest;
+  nearest.prefix = codebook.prefix_norms[code];
+  for (std::size_t m = 0; m < codebook.tables.size(); ++m)
+    nearest.prefix -= 2.0 * double{codebook.tables[m].row(block.codes[row * block.code_stride + m])[code]};
+  return nearest;
+}
+
 AssignmentScratch::AssignmentScratch(std::size_t width, std::size_t largest_codebook)
     : width_(width),
       scores_(kBlockRows * std::min(largest_codebook, kCodesAtOnce)),
       padded_(kBlockRows * width),
-      nearest_(kBlockRows) {}
+      nearest_(kBlockRows),
+      lists_(kBlockRows),
+      norms_(kBlockRows),
+      errors_(kBlockRows),
+      rounded_(kBlockRows, width) {}
 
-std::span<const kernels::Nearest> AssignmentScratch::assign(const CodebookLayer& codebook, const RowBlock& block) {
-  const std::span<kernels::Nearest> nearest(nearest_.data(), block.count);
-  std::fill(nearest.begin(), nearest.end(), kernels::Nearest{});
-  priced_.assign(codebook.price.empty() ? 0 : block.count, std::numeric_limits<double>::infinity());
+std::span<const Nearest> AssignmentScratch::assign(const CodebookLayer& codebook, const RowBlock& block) {
+  if (!codebook.price.empty()) {
+    assign_priced(codebook, block);
+    return {nearest_.data(), block.count};
+  }
+  start_lists(codebook, block);
+  if (!shortlist_in_int8(codebook, block)) shortlist_in_f32(codebook, block);
+  for (std::size_t i = 0; i < block.count; ++i) nearest_[i] = nearest_of(i, codebook, block);
+  return {nearest_.data(), block.count};
+}
+
+/// Empty lists that know the score of the row's likely code, and that code as the nearest so far.
+void AssignmentScratch::start_lists(const CodebookLayer& codebook, const RowBlock& block) {
+  const float rounding = kProductRounding * static_cast<float>(width_ + 8);
+  for (std::size_t i = 0; i < block.count; ++i) {
+    norms_[i] = kernels::squared_norm({block.rows + i * width_, width_});
+    nearest_[i].index = kNoCode;
+    lists_[i].clear();
+    if (block.likely == nullptr || block.likely[i] == kNoCode) continue;
+    nearest_[i] = exact_score(codebook, block, i, block.likely[i]);
+    const float score = static_cast<float>(nearest_[i].residual + nearest_[i].prefix - double{norms_[i]});
+    lists_[i].clear(score + rounding * norms_[i] + kScoreRounding * std::abs(score));
+  }
+}
+
+/// The nearest of the codes on the row's list. Where the list says nothing (too many codes, or scores beyond the range
+/// of floats) that of all codes.
+Nearest AssignmentScratch::nearest_of(std::size_t row, const CodebookLayer& codebook, const RowBlock& block) {
+  kernels::Shortlist& list = lists_[row];
+  list.prune();
+  const float largest = std::max({codebook.largest_bias, codebook.largest_table, norms_[row]});
+  const bool is_bounded = largest < kLargestNorm;
+  if (!is_bounded || list.overflowed || list.count == 0) return nearest_of_all(codebook, block, row);
+  Nearest best = nearest_[row];
+  for (std::uint32_t e = 0; e < list.count; ++e) {
+    const std::uint32_t code = list.entries[e].code;
+    if (code == best.index) continue;
+    const Nearest other = exact_score(codebook, block, row, code);
+    if (best.index == kNoCode || is_nearer(other, best)) best = other;
+  }
+  return best;
+}
+
+bool AssignmentScratch::shortlist_in_int8(const CodebookLayer& codebook, const RowBlock& block) {
+  if (codebook.filter.empty()) return false;
+  if (blocks_without_filter_ > 0) {
+    --blocks_without_filter_;
+    return false;
+  }
+  const std::span lists(lists_.data(), block.count);
+  kernels::ScoreTable tables[kernels::kMaxScoreTables];
+  const std::size_t num_tables = codebook.tables.size();
+  for (std::size_t m = 0; m < num_tables; ++m)
+    tables[m] = {codebook.tables[m].data(), codebook.size(), block.codes + m, block.code_stride};
+  rounded_.round(block.rows, block.count);
+  kernels::shortlist_codes(codebook.filter, rounded_, {tables, num_tables}, codebook.largest_table, lists);
+  const auto overflows = std::ranges::count_if(lists, [](const auto& list) { return list.overflowed; });
+  if (overflows <= kMostOverflows) return true;
+  blocks_without_filter_ = kPause;
+  start_lists(codebook, block);
+  return false;
+}
+
+void AssignmentScratch::shortlist_in_f32(const CodebookLayer& codebook, const RowBlock& block) {
+  const std::span lists(lists_.data(), block.count);
+  const float largest_norm = std::sqrt(codebook.largest_bias + kSmallestNorm * static_cast<float>(width_));
+  for (std::size_t i = 0; i < block.count; ++i) {
+    const float norm = 1.01f * std::sqrt(norms_[i] + kSmallestNorm * static_cast<float>(width_));
+    const float product = norm * largest_norm;
+    errors_[i] = 2.0f * kProductRounding * static_cast<float>(width_ + 8) * product +
+                 kScoreRounding * (codebook.largest_bias + 2.0f * (product + codebook.largest_table)) +
+                 kExactRounding * norm * norm + kSmallestNorm;
+  }
   kernels::ScoreTable tables[kernels::kMaxScoreTables];
   const std::size_t num_tables = codebook.tables.size();
   for (std::size_t first = 0; first < codebook.size(); first += kCodesAtOnce) {
     const std::size_t columns = std::min(kCodesAtOnce, codebook.size() - first);
     multiply(codebook, block.rows, first, columns);
-    if (!codebook.price.empty()) {
-      update_nearest_priced(codebook, first, columns);
-      continue;
-    }
     for (std::size_t m = 0; m < num_tables; ++m)
       tables[m] = {codebook.tables[m].data() + first, codebook.size(), block.codes + m, block.code_stride};
     const kernels::ScoreBlock scores{{scores_.data(), block.count, columns, columns},
                                      codebook.bias.data() + first,
                                      {tables, num_tables},
                                      static_cast<std::uint32_t>(first)};
-    kernels::update_nearest(scores, nearest);
+    kernels::shortlist_scores(scores, errors_, lists);
   }
-  return nearest;
 }
 
 const float* AssignmentScratch::multiply(const CodebookLayer& codebook, const float* rows, std::size_t first,
@@ -49,8 +167,19 @@ const float* AssignmentScratch::multiply(const CodebookLayer& codebook, const fl
   return scores_.data();
 }
 
-// In double: prices are found such that a cluster holds its capacity exactly, which the last bit may decide. Layers
-// with prices have no tables.
+// In double, and with the very products that prices were found with: a cluster holds its capacity exactly, which the
+// last bit may decide. Layers with prices have no tables.
+void AssignmentScratch::assign_priced(const CodebookLayer& codebook, const RowBlock& block) {
+  priced_.assign(block.count, std::numeric_limits<double>::infinity());
+  std::fill(nearest_.begin(), nearest_.end(), Nearest{});
+  for (std::size_t first = 0; first < codebook.size(); first += kCodesAtOnce) {
+    const std::size_t columns = std::min(kCodesAtOnce, codebook.size() - first);
+    multiply(codebook, block.rows, first, columns);
+    update_nearest_priced(codebook, first, columns);
+  }
+  for (std::size_t i = 0; i < block.count; ++i) nearest_[i] = exact_score(codebook, block, i, nearest_[i].index);
+}
+
 void AssignmentScratch::update_nearest_priced(const CodebookLayer& codebook, std::size_t first, std::size_t columns) {
   for (std::size_t i = 0; i < priced_.size(); ++i) {
     const float* products = scores_.data() + i * columns;
@@ -58,7 +187,7 @@ void AssignmentScratch::update_nearest_priced(const CodebookLayer& codebook, std
       const double score = priced_score(codebook, first + j, products[j]);
       if (score >= priced_[i]) continue;
       priced_[i] = score;
-      nearest_[i] = {static_cast<float>(score), static_cast<std::uint32_t>(first + j)};
+      nearest_[i].index = static_cast<std::uint32_t>(first + j);
     }
   }
 }
@@ -76,6 +205,12 @@ double norm_in_double(std::span<const float> row) {
   double sum = 0.0;
   for (const float x : row) sum += double{x} * x;
   return sum;
+}
+
+float largest_size(std::span<const float> values) {
+  float largest = 0.0f;
+  for (const float x : values) largest = std::max(largest, std::abs(x));
+  return largest;
 }
 
 Matrix prefix_table(const CodebookLayer& earlier, const Matrix& prefix, float weight_squared) {
@@ -98,17 +233,30 @@ Matrix prefix_table(const CodebookLayer& earlier, const Matrix& prefix, float we
 
 }  // namespace
 
-void prepare_codebook(CodebookLayer& codebook, std::span<const CodebookLayer> earlier, double prefix_weight) {
+void prepare_codebook(CodebookLayer& codebook, std::span<const CodebookLayer> earlier, double prefix_weight,
+                      Search search) {
   const double weight_squared = prefix_weight * prefix_weight;
+  const bool has_prefix = !codebook.prefix.empty();
   codebook.bias.resize(codebook.size());
+  codebook.prefix_norms.resize(has_prefix ? codebook.size() : 0);
   codebook.tables.clear();
+  codebook.largest_bias = codebook.largest_table = 0.0f;
   for (std::size_t j = 0; j < codebook.size(); ++j) {
-    const double prefix_norm = codebook.prefix.empty() ? 0.0 : weight_squared * norm_in_double(codebook.prefix.row(j));
-    codebook.bias[j] = static_cast<float>(norm_in_double(codebook.residual.row(j)) + prefix_norm);
+    double norm = norm_in_double(codebook.residual.row(j));
+    if (has_prefix) norm += codebook.prefix_norms[j] = weight_squared * norm_in_double(codebook.prefix.row(j));
+    codebook.bias[j] = static_cast<float>(norm);
+    codebook.largest_bias = std::max(codebook.largest_bias, codebook.bias[j]);
   }
-  if (codebook.prefix.empty()) return;
-  for (const CodebookLayer& layer : earlier)
-    codebook.tables.push_back(prefix_table(layer, codebook.prefix, static_cast<float>(weight_squared)));
+  if (has_prefix) {
+    for (const CodebookLayer& layer : earlier) {
+      codebook.tables.push_back(prefix_table(layer, codebook.prefix, static_cast<float>(weight_squared)));
+      codebook.largest_table += largest_size(codebook.tables.back().flat());
+    }
+  }
+  const bool is_large = codebook.size() >= kFewestFilteredCodes && codebook.residual.cols() >= kFewestFilteredColumns;
+  codebook.filter = search == Search::filtered && is_large && kernels::has_int8_products()
+                        ? kernels::Int8Codewords(codebook.residual.view(), codebook.bias)
+                        : kernels::Int8Codewords();
 }
 
 void sum_codewords(std::span<const CodebookLayer> earlier, const Code* codes, std::span<float> out) {

@@ -1,8 +1,11 @@
 #pragma once
-// Nearest codewords of blocks of rows: one matrix product a block, and an arg-min over the scores while they are in
-// cache. Fit and encode both come through here with blocks of the same shape, so a row gets the same code in both.
+// Nearest codewords of blocks of rows. Who is nearest is decided by one number a row and codeword, exact_score;
+// products only find the few codewords that may be nearest, in f32 or, where the CPU has them, in eight bits at four
+// times the speed. Both know how far their scores may be from the true ones, so a row gets the same code whichever is
+// used, wherever the row stands, in fit and in encode (docs/decisions/0012).
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -10,6 +13,7 @@
 
 #include "base/buffer.hpp"
 #include "kernels/argmin.hpp"
+#include "kernels/int8_products.hpp"
 #include "quantize/codebook_layer.hpp"
 #include "quantize/codec.hpp"
 
@@ -29,12 +33,25 @@ inline double priced_score(const CodebookLayer& codebook, std::size_t code, floa
 
 /// A block of rows: kBlockRows x d floats without padding between rows, of which the first `count` are real, and the
 /// earlier codes of row i at codes[i * code_stride], one a table of the codebook.
+/// Where the likely codes of the rows are known, `likely` has them (kNoCode: not known): that saves time, and changes
+/// no code.
 struct RowBlock {
   const float* rows;
   std::size_t count;
   const Code* codes;
   std::size_t code_stride;
+  const Code* likely = nullptr;
 };
+
+/// The codeword that a row goes to.
+struct Nearest {
+  std::uint32_t index = 0;
+  double residual = 0.0;  ///< squared distance of the row and the residual half
+  double prefix = 0.0;    ///< what the prefix half adds, less lambda^2 |p|^2, which is the same for all codewords
+};
+
+/// What decides which of two codewords is nearer to a row of the block: the sum of the two parts.
+Nearest exact_score(const CodebookLayer& codebook, const RowBlock& block, std::size_t row, std::size_t code);
 
 /// Memory that one thread needs to assign blocks of width d.
 class AssignmentScratch {
@@ -43,7 +60,7 @@ class AssignmentScratch {
 
   /// Nearest codewords of the block's rows, prices included; among equal distances the lowest. Valid until the next
   /// call.
-  std::span<const kernels::Nearest> assign(const CodebookLayer& codebook, const RowBlock& block);
+  std::span<const Nearest> assign(const CodebookLayer& codebook, const RowBlock& block);
 
   /// Inner products of a full block of rows with `columns` <= kCodesAtOnce codewords from `first` on: kBlockRows x
   /// columns, valid until the next call. The same numbers as in assign where `first` is a multiple of kCodesAtOnce.
@@ -54,18 +71,32 @@ class AssignmentScratch {
   const float* full_block(const float* rows, std::size_t count);
 
  private:
+  void start_lists(const CodebookLayer& codebook, const RowBlock& block);
+  Nearest nearest_of(std::size_t row, const CodebookLayer& codebook, const RowBlock& block);
+  void shortlist_in_f32(const CodebookLayer& codebook, const RowBlock& block);
+  bool shortlist_in_int8(const CodebookLayer& codebook, const RowBlock& block);
+  void assign_priced(const CodebookLayer& codebook, const RowBlock& block);
   void update_nearest_priced(const CodebookLayer& codebook, std::size_t first, std::size_t columns);
 
   std::size_t width_;
   base::Buffer<float> scores_;
   base::Buffer<float> padded_;
-  std::vector<kernels::Nearest> nearest_;
+  std::vector<Nearest> nearest_;
   std::vector<double> priced_;  // the smallest priced score of each row so far
+  std::vector<kernels::Shortlist> lists_;
+  std::vector<float> norms_;   // |x|^2
+  std::vector<float> errors_;  // of scores in f32
+  kernels::Int8Rows rounded_;
+  std::size_t blocks_without_filter_ = 0;  // still to come, since the filter has let too much through
 };
 
-/// Fills bias and tables of `codebook` from its codewords. `earlier` are the layers before it, or none where the
-/// codebook has no prefix half. Throws InvalidArgument where a table would pass kMaxTableFloats.
-void prepare_codebook(CodebookLayer& codebook, std::span<const CodebookLayer> earlier, double prefix_weight);
+/// Whether the search may go through products in eight bits first. The codes are the same.
+enum class Search { filtered, plain };
+
+/// Fills bias, tables and filter of `codebook` from its codewords. `earlier` are the layers before it, or none where
+/// the codebook has no prefix half. Throws InvalidArgument where a table would pass kMaxTableFloats.
+void prepare_codebook(CodebookLayer& codebook, std::span<const CodebookLayer> earlier, double prefix_weight,
+                      Search search = Search::filtered);
 
 /// Limit of one k_m x k table: 1 GiB, reached at k = 16,384.
 inline constexpr std::size_t kMaxTableFloats = std::size_t{1} << 28;

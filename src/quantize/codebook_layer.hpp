@@ -6,6 +6,8 @@
 
 #include <neume/matrix.hpp>
 
+#include "kernels/int8_products.hpp"
+
 namespace neume {
 
 /// One layer's codewords, and what makes an assignment to them one matrix product (mission: "exact algebra" 1): the
@@ -17,6 +19,11 @@ struct CodebookLayer {
   std::vector<float> bias;     ///< k: |residual[j]|^2 + lambda^2 |prefix[j]|^2
   std::vector<Matrix> tables;  ///< one for each earlier layer m: k_m x k, lambda^2 * residual_m[i] . prefix[j]
   std::vector<double> price;   ///< k, or empty: added to the squared distance, so that no cluster is over-full
+
+  std::vector<double> prefix_norms;  ///< k: lambda^2 |prefix[j]|^2; empty without a prefix half
+  float largest_bias = 0.0f;         ///< of all codewords
+  float largest_table = 0.0f;        ///< sum over the tables of the largest size of an entry
+  kernels::Int8Codewords filter;     ///< the residual halves in eight bits, where that is faster; else empty
 
   std::size_t size() const { return residual.rows(); }
 };

@@ -68,12 +68,7 @@ Lloyd::Lloyd(const KMeansProblem& problem, CodebookLayer start)
 }
 
 void Lloyd::prepare() {
-  prepare_codebook(codebook_, problem_.earlier, problem_.prefix_weight);
-  if (!problem_.has_prefix()) return;
-  codeword_prefix_norms_.resize(codebook_.size());
-  for (std::size_t j = 0; j < codebook_.size(); ++j)
-    codeword_prefix_norms_[j] =
-        problem_.prefix_weight * problem_.prefix_weight * double{kernels::squared_norm(codebook_.prefix.row(j))};
+  prepare_codebook(codebook_, problem_.earlier, problem_.prefix_weight, problem_.search);
 }
 
 Lloyd::Pass Lloyd::assign() {
@@ -84,7 +79,10 @@ Lloyd::Pass Lloyd::assign() {
 Lloyd::Pass Lloyd::assign_to(std::span<const Code> labels) {
   base::parallel_for(plan_.count, [&](std::size_t index) {
     Chunk& chunk = start_chunk(index);
-    for (std::size_t i = plan_.begin(index); i < plan_.end(index); ++i) take_row(chunk, i, labels[i]);
+    for (std::size_t i = plan_.begin(index); i < plan_.end(index); ++i) {
+      const Code* codes = problem_.has_prefix() ? problem_.codes + i * problem_.code_stride : nullptr;
+      take_row(chunk, i, exact_score(codebook_, {problem_.rows.row(i).data(), 1, codes, 0}, 0, labels[i]));
+    }
   });
   return total();
 }
@@ -119,29 +117,20 @@ void Lloyd::assign_chunk(std::size_t index) {
     const std::size_t count = std::min(kBlockRows, plan_.end(index) - begin);
     const Code* codes = problem_.has_prefix() ? problem_.codes + begin * problem_.code_stride : nullptr;
     const float* rows = scratch.full_block(problem_.rows.row(begin).data(), count);
-    const auto nearest = scratch.assign(codebook_, {rows, count, codes, problem_.code_stride});
-    for (std::size_t i = 0; i < count; ++i) take_row(chunk, begin + i, nearest[i].index);
+    const auto nearest = scratch.assign(codebook_, {rows, count, codes, problem_.code_stride, labels_.data() + begin});
+    for (std::size_t i = 0; i < count; ++i) take_row(chunk, begin + i, nearest[i]);
   }
 }
 
-// Measured afresh instead of taken from the score: a row on its own codeword is at distance zero, not at rounding.
-void Lloyd::take_row(Chunk& chunk, std::size_t row, std::size_t code) {
-  double distance =
-      double{kernels::add_and_measure(problem_.rows.row(row), codebook_.residual.row(code), chunk.sums.row(code))};
-  if (problem_.has_prefix()) distance += prefix_distance(row, code);
+void Lloyd::take_row(Chunk& chunk, std::size_t row, const Nearest& nearest) {
+  kernels::add_row(problem_.rows.row(row), chunk.sums.row(nearest.index));
+  double distance = nearest.residual;
+  if (problem_.has_prefix()) distance += std::max(0.0, double{prefix_norms_[row]} + nearest.prefix);
   distances_[row] = static_cast<float>(distance);
   chunk.objective += distance;
-  chunk.counts[code] += 1;
-  chunk.changed += labels_[row] != code;
-  labels_[row] = static_cast<Code>(code);
-}
-
-double Lloyd::prefix_distance(std::size_t row, std::size_t code) const {
-  double distance = double{prefix_norms_[row]} + codeword_prefix_norms_[code];
-  const Code* codes = problem_.codes + row * problem_.code_stride;
-  for (std::size_t m = 0; m < codebook_.tables.size(); ++m)
-    distance -= 2.0 * double{codebook_.tables[m].row(codes[m])[code]};
-  return std::max(0.0, distance);
+  chunk.counts[nearest.index] += 1;
+  chunk.changed += labels_[row] != nearest.index;
+  labels_[row] = static_cast<Code>(nearest.index);
 }
 
 std::size_t Lloyd::update() {

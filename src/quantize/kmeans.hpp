@@ -12,6 +12,7 @@
 
 #include <neume/quantizer.hpp>
 
+#include "quantize/assignment.hpp"
 #include "quantize/codebook_layer.hpp"
 
 namespace neume::quantize {
@@ -23,6 +24,7 @@ struct KMeansProblem {
   const Code* codes = nullptr;             ///< codes of row i in `earlier`: codes[i * code_stride + m]
   std::size_t code_stride = 0;
   double prefix_weight = 0.0;  ///< lambda; used only where there are earlier layers
+  Search search = Search::filtered;
 
   bool has_prefix() const { return !earlier.empty(); }
 };
@@ -85,9 +87,8 @@ class Lloyd {
   void prepare();
   Chunk& start_chunk(std::size_t index);
   void assign_chunk(std::size_t index);
-  void take_row(Chunk& chunk, std::size_t row, std::size_t code);
+  void take_row(Chunk& chunk, std::size_t row, const Nearest& nearest);
   Pass total();
-  double prefix_distance(std::size_t row, std::size_t code) const;
   void update_residual_half();
   void update_prefix_half();
   std::size_t fill_empty_clusters();
@@ -98,11 +99,10 @@ class Lloyd {
   CodebookLayer codebook_;
   std::vector<Code> labels_;
   std::vector<Chunk> chunks_;
-  std::vector<std::uint32_t> counts_;          // k, of the last pass
-  std::vector<float> distances_;               // N, of the last pass
-  std::vector<float> prefix_norms_;            // N: lambda^2 |p_i|^2; empty without prefix
-  std::vector<double> codeword_prefix_norms_;  // k: lambda^2 |B_j|^2; empty without prefix
-  float negligible_ = 0.0f;                    // a squared distance that rounding can make
+  std::vector<std::uint32_t> counts_;  // k, of the last pass
+  std::vector<float> distances_;       // N, of the last pass
+  std::vector<float> prefix_norms_;    // N: lambda^2 |p_i|^2; empty without prefix
+  float negligible_ = 0.0f;            // a squared distance that rounding can make
   bool first_pass_ = true;
 };
 

@@ -72,9 +72,9 @@ class SeedDistances {
  private:
   const KMeansProblem& problem_;
   std::vector<std::size_t> sample_;
-  Matrix rows_;               // sampled rows, size x d
-  std::vector<Code> codes_;   // their earlier codes
-  std::vector<float> norms_;  // |r|^2 + lambda^2 |p|^2
+  Matrix rows_;                      // sampled rows, size x d
+  std::vector<Code> codes_;          // their earlier codes
+  std::vector<float> prefix_norms_;  // lambda^2 |p|^2
   std::vector<float> closest_;
   std::vector<std::uint32_t> owner_;  // the seed at distance closest_
   std::size_t num_seeds_ = 0;
@@ -85,7 +85,7 @@ SeedDistances::SeedDistances(const KMeansProblem& problem, std::vector<std::size
       sample_(std::move(sample)),
       rows_(sample_.size(), problem.rows.cols),
       codes_(sample_.size() * problem.earlier.size()),
-      norms_(sample_.size()),
+      prefix_norms_(sample_.size()),
       closest_(sample_.size(), std::numeric_limits<float>::infinity()),
       owner_(sample_.size()) {
   const std::size_t num_earlier = problem.earlier.size();
@@ -95,12 +95,11 @@ SeedDistances::SeedDistances(const KMeansProblem& problem, std::vector<std::size
     const std::size_t end = std::min(sample_.size(), (block + 1) * kBlockRows);
     for (std::size_t i = block * kBlockRows; i < end; ++i) {
       std::ranges::copy(problem.rows.row(sample_[i]), rows_.row(i).begin());
-      norms_[i] = kernels::squared_norm(rows_.row(i));
       if (num_earlier == 0) continue;
       const Code* codes = problem.codes + sample_[i] * problem.code_stride;
       std::copy_n(codes, num_earlier, codes_.data() + i * num_earlier);
       sum_codewords(problem.earlier, codes, prefix);
-      norms_[i] += weight_squared * kernels::squared_norm(prefix);
+      prefix_norms_[i] = weight_squared * kernels::squared_norm(prefix);
     }
   });
 }
@@ -113,7 +112,7 @@ void SeedDistances::accumulate(std::vector<double>& sums) const {
 
 void SeedDistances::add_seeds(std::span<const std::size_t> rows) {
   CodebookLayer seeds = codebook_at(problem_, rows);
-  prepare_codebook(seeds, problem_.earlier, problem_.prefix_weight);
+  prepare_codebook(seeds, problem_.earlier, problem_.prefix_weight, problem_.search);
   const std::size_t num_earlier = problem_.earlier.size();
   constexpr std::size_t kBlocksAtOnce = 8;
   base::parallel_for(base::num_chunks(size(), kBlocksAtOnce * kBlockRows), [&](std::size_t chunk) {
@@ -124,10 +123,10 @@ void SeedDistances::add_seeds(std::span<const std::size_t> rows) {
       const float* block = scratch.full_block(rows_.row(begin).data(), count);
       const auto nearest = scratch.assign(seeds, {block, count, codes_.data() + begin * num_earlier, num_earlier});
       for (std::size_t i = 0; i < count; ++i) {
-        const float distance = norms_[begin + i] + nearest[i].score;
+        const double prefix = std::max(0.0, double{prefix_norms_[begin + i]} + nearest[i].prefix);
+        const float distance = static_cast<float>(nearest[i].residual + prefix);
         if (distance >= closest_[begin + i]) continue;
-        const bool rounding = distance <= kRoundingShare * norms_[begin + i];
-        closest_[begin + i] = rounding ? 0.0f : distance;
+        closest_[begin + i] = distance <= kRoundingShare * prefix_norms_[begin + i] ? 0.0f : distance;
         owner_[begin + i] = static_cast<std::uint32_t>(num_seeds_ + nearest[i].index);
       }
     }

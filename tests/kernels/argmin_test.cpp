@@ -1,4 +1,4 @@
-// The arg-min kernel against its scalar truth, bit for bit, on every instruction set that this machine has.
+// Short lists, exact distances and row kernels against plain loops, on every instruction set that this machine has.
 
 #include "kernels/argmin.hpp"
 
@@ -51,9 +51,23 @@ Problem coarse_problem(std::size_t rows, std::size_t cols, std::uint64_t seed) {
   return p;
 }
 
-TEST(UpdateNearest, EqualsScalarOnEveryTargetAndLength) {
+/// The score that a list's codes are compared by, in double.
+double score(const Problem& p, const ScoreBlock& block, std::size_t i, std::size_t j) {
+  double value = double{p.bias[j]} - 2.0 * double{block.products.row(i)[j]};
+  for (const ScoreTable& table : block.tables)
+    value -= 2.0 * double{table.data[table.codes[i * table.code_stride] * table.stride + j]};
+  return value;
+}
+
+std::vector<std::uint32_t> codes_of(const Shortlist& list) {
+  std::vector<std::uint32_t> codes;
+  for (std::uint32_t e = 0; e < list.count; ++e) codes.push_back(list.entries[e].code);
+  return codes;
+}
+
+TEST(ShortlistScores, HoldsEveryCodeThatMayBeNearestAndFewOthers) {
   on_every_target([] {
-    for (std::size_t cols = 0; cols <= 67; ++cols) {
+    for (std::size_t cols = 1; cols <= 150; ++cols) {
       const Problem p = coarse_problem(5, cols, cols);
       for (const std::size_t num_tables : {0, 1, 2, 5}) {
         std::vector<ScoreTable> tables;
@@ -61,45 +75,82 @@ TEST(UpdateNearest, EqualsScalarOnEveryTargetAndLength) {
           tables.push_back({p.table.data() + t % 2, cols, p.codes.data() + t % 4, 4});
         // One float off the alignment of the vectors.
         const ScoreBlock block{{p.products.data() + 1, p.rows, cols, cols}, p.bias.data(), tables, 7};
-        std::vector<Nearest> found(p.rows), expected(p.rows);
-        update_nearest(block, found);
-        update_nearest_scalar(block, expected);
+        const std::vector<float> errors = {1e-5f, 0.01f, 0.06f, 1e-5f, 0.02f};
+        std::vector<Shortlist> lists(p.rows);
+        shortlist_scores(block, errors, lists);
         for (std::size_t i = 0; i < p.rows; ++i) {
-          ASSERT_EQ(found[i].index, expected[i].index) << cols << " " << num_tables << " " << i;
-          ASSERT_EQ(found[i].score, expected[i].score);
+          double lowest = kInfinity;
+          for (std::size_t j = 0; j < cols; ++j) lowest = std::min(lowest, score(p, block, i, j));
+          ASSERT_NEAR(lists[i].highest, lowest + double{errors[i]}, 1e-6);
+          lists[i].prune();
+          if (lists[i].overflowed) continue;
+          std::vector<std::uint32_t> expected;
+          for (std::size_t j = 0; j < cols; ++j)
+            if (score(p, block, i, j) <= lowest + 2.0 * double{errors[i]} + 1e-6)
+              expected.push_back(7 + static_cast<std::uint32_t>(j));
+          ASSERT_EQ(codes_of(lists[i]), expected) << cols << " " << num_tables << " " << i;
         }
       }
     }
   });
 }
 
-TEST(UpdateNearest, LowestIndexWinsTiesWithinAndAcrossBlocks) {
+TEST(ShortlistScores, GoesOnWhereTheBlockBeforeEnded) {
   on_every_target([] {
-    const std::vector<float> equal(40, 1.0f), bias(40, 3.0f);
-    std::vector<Nearest> nearest(1);
-    update_nearest({{equal.data(), 1, 40, 40}, bias.data(), {}, 100}, nearest);
-    EXPECT_EQ(nearest[0].index, 100u);
-    EXPECT_EQ(nearest[0].score, 1.0f);
-    update_nearest({{equal.data(), 1, 40, 40}, bias.data(), {}, 140}, nearest);
-    EXPECT_EQ(nearest[0].index, 100u);
-    std::vector<float> later = equal;
-    later[37] = later[21] = 2.0f;  // two equal minima in different lanes
-    update_nearest({{later.data(), 1, 40, 40}, bias.data(), {}, 180}, nearest);
-    EXPECT_EQ(nearest[0].index, 201u);
+    const std::vector<float> bias = {3.0f, 1.0f, 2.0f}, products(3, 0.0f), errors = {0.25f};
+    std::vector<Shortlist> lists(1);
+    shortlist_scores({{products.data(), 1, 3, 3}, bias.data(), {}, 0}, errors, lists);
+    const std::vector<float> next = {1.125f, 0.75f};
+    shortlist_scores({{products.data(), 1, 2, 2}, next.data(), {}, 3}, errors, lists);
+    lists[0].prune();
+    EXPECT_EQ(codes_of(lists[0]), (std::vector<std::uint32_t>{1, 3, 4}));
   });
 }
 
-TEST(UpdateNearest, NeverChoosesNaN) {
+TEST(ShortlistScores, SaysWhereTooManyCodesAreLevel) {
+  on_every_target([] {
+    const std::vector<float> equal(70, 1.0f), bias(70, 3.0f), errors(1, 0.0f);
+    std::vector<Shortlist> lists(1);
+    shortlist_scores({{equal.data(), 1, 70, 70}, bias.data(), {}, 0}, errors, lists);
+    EXPECT_TRUE(lists[0].overflowed);
+    lists[0].clear();
+    shortlist_scores({{equal.data(), 1, 20, 70}, bias.data(), {}, 0}, errors, lists);
+    EXPECT_FALSE(lists[0].overflowed);
+    EXPECT_EQ(lists[0].count, 20u);
+  });
+}
+
+TEST(ShortlistScores, NeverHoldsNaN) {
   on_every_target([] {
     std::vector<float> products(33, std::nanf("")), bias(33, 0.0f);
-    std::vector<Nearest> nearest(1);
-    update_nearest({{products.data(), 1, 33, 33}, bias.data(), {}, 0}, nearest);
-    EXPECT_EQ(nearest[0].index, 0u);
-    EXPECT_EQ(nearest[0].score, kInfinity);
+    const std::vector<float> errors(1, 0.0f);
+    std::vector<Shortlist> lists(1);
+    shortlist_scores({{products.data(), 1, 33, 33}, bias.data(), {}, 0}, errors, lists);
+    EXPECT_EQ(lists[0].count, 0u);
     products[30] = 1.0f;
-    update_nearest({{products.data(), 1, 33, 33}, bias.data(), {}, 0}, nearest);
-    EXPECT_EQ(nearest[0].index, 30u);
+    shortlist_scores({{products.data(), 1, 33, 33}, bias.data(), {}, 0}, errors, lists);
+    EXPECT_EQ(codes_of(lists[0]), std::vector<std::uint32_t>{30});
   });
+}
+
+TEST(ExactDistance, IsTheSameOnEveryTargetWithFusedMultiplyAdd) {
+  base::Random random(4);
+  for (const std::size_t size : {1, 7, 8, 9, 16, 31, 256, 771}) {
+    std::vector<float> a(size), b(size);
+    double expected = 0.0;
+    for (std::size_t j = 0; j < size; ++j) {
+      a[j] = static_cast<float>(random.normal());
+      b[j] = static_cast<float>(random.normal());
+      expected += (double{a[j]} - b[j]) * (double{a[j]} - b[j]);
+    }
+    std::vector<double> found;
+    on_every_target([&] {
+      EXPECT_NEAR(exact_distance(a, b), expected, 1e-13 * expected);
+      found.push_back(exact_distance(a, b));
+    });
+    EXPECT_EQ(exact_distance(a, a), 0.0);
+    for (std::size_t t = 1; t + 1 < found.size(); ++t) EXPECT_EQ(found[t], found[0]);  // the last is the baseline
+  }
 }
 
 TEST(RowKernels, AgreeWithDoubleLoop) {
@@ -118,7 +169,7 @@ TEST(RowKernels, AgreeWithDoubleLoop) {
       const double share = 6e-8 * static_cast<double>(size + 4);
       EXPECT_NEAR(squared_distance(a, b), distance, share * distance);
       EXPECT_NEAR(squared_norm(a), norm, share * norm);
-      EXPECT_EQ(add_and_measure(a, b, sum), squared_distance(a, b));
+      add_row(a, sum);
       for (std::size_t j = 0; j < size; ++j) EXPECT_EQ(sum[j], 0.5f + a[j]);
     }
   });

@@ -1,0 +1,83 @@
+#pragma once
+// Products of rows and codewords that are both rounded to eight bits, as a filter: integer sums are exact, so the only
+// error is that of rounding, and its length is measured for every row and codeword. Codes that may be nearest go to
+// short lists; who is nearest is decided elsewhere, from the values as they are.
+//
+// A row x is s q + e with integers q in [-127, 127], a codeword c is t w + f. Then x . c = s t (q . w) + e . c + (s q)
+// . f, and by Cauchy and Schwarz the last two terms are at most |e| |c| + |s q| |f|.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <neume/matrix.hpp>
+
+#include "base/buffer.hpp"
+#include "kernels/argmin.hpp"
+
+namespace neume::kernels {
+
+/// Whether this CPU (and NEUME_MAX_ISA) has products of four pairs of bytes (AVX-512 VNNI).
+bool has_int8_products();
+
+/// The length of a row after rounding, and of what rounding has taken away; both rounded up.
+struct RoundedRow {
+  float scale = 0.0f;
+  float length = 0.0f;
+  float error = 0.0f;
+};
+
+/// Codewords in eight bits, in panels of kCodeGroup of them that lie as the kernel reads them.
+class Int8Codewords {
+ public:
+  Int8Codewords() = default;
+  /// `bias` are the scores' first terms, one a codeword. Throws InternalError where has_int8_products() is false.
+  Int8Codewords(ConstMatrixView codewords, std::span<const float> bias);
+
+  bool empty() const { return num_codes_ == 0; }
+  std::size_t size() const { return num_codes_; }
+
+ private:
+  friend void shortlist_codes(const Int8Codewords&, const class Int8Rows&, std::span<const ScoreTable>, float,
+                              std::span<Shortlist>);
+  friend struct PanelView;
+
+  void pack(std::size_t code, const std::uint8_t* bytes, const RoundedRow& rounded);
+
+  std::size_t num_codes_ = 0;
+  std::size_t quads_ = 0;               // groups of four columns
+  base::Buffer<std::uint32_t> words_;   // panel by panel: quads x kCodeGroup
+  base::Buffer<std::int32_t> offsets_;  // -128 times the sum of a codeword's integers: rows are stored plus 128
+  base::Buffer<float> scales_;
+  base::Buffer<float> bias_;
+  std::vector<float> lengths_;  // of each panel the largest |c|, |f| and |bias|
+  std::vector<float> errors_;
+  std::vector<float> largest_bias_;
+};
+
+/// Rows in eight bits.
+class Int8Rows {
+ public:
+  /// Room for `capacity` rows of `width` floats.
+  Int8Rows(std::size_t capacity, std::size_t width);
+
+  /// Rounds `count` <= capacity rows, one after the other at `rows`.
+  void round(const float* rows, std::size_t count);
+
+ private:
+  friend void shortlist_codes(const Int8Codewords&, const Int8Rows&, std::span<const ScoreTable>, float,
+                              std::span<Shortlist>);
+
+  std::size_t width_;
+  std::size_t stride_;  // bytes
+  base::Buffer<std::uint8_t> bytes_;
+  std::vector<RoundedRow> rounded_;
+};
+
+/// Adds all codes that may be nearest to the short lists, one for each of the rows: lists.size() rows that were rounded
+/// last, `tables` as in ScoreBlock, of which no row has entries that sum to more than `largest_table` in size.
+void shortlist_codes(const Int8Codewords& codewords, const Int8Rows& rows, std::span<const ScoreTable> tables,
+                     float largest_table, std::span<Shortlist> lists);
+
+}  // namespace neume::kernels
