@@ -47,10 +47,8 @@ void remove_leftovers(const std::filesystem::path& folder) {
   }
 }
 
-}  // namespace
-
-FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options,
-                              const std::filesystem::path& folder, Console& console) {
+FittedCodebooks fit_families(const data::Catalogue& catalogue, const CodebookOptions& options,
+                             const std::filesystem::path& folder, Console& console) {
   std::vector<quantize::FamilyPlan> plans;
   for (const data::Modality& modality : catalogue.modalities) {
     plans.push_back(quantize::FamilyPlan::of_modality(modality.name()));
@@ -70,9 +68,23 @@ FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOp
   return fitted;
 }
 
+}  // namespace
+
+FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options,
+                              const std::filesystem::path& folder, Console& console) {
+  try {
+    return fit_families(catalogue, options, folder, console);
+  } catch (const Error&) {
+    std::error_code not_empty;  // what other families have finished, or an earlier fit, stays
+    std::filesystem::remove(folder / kCheckpointFolder, not_empty);
+    std::filesystem::remove(folder, not_empty);
+    throw;
+  }
+}
+
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue) {
   TextTable table(
-      {"family", "layer", "rows", "k", "iterations", "objective", "variance explained", "codes used", "seconds"});
+      {"family", "layer", "k", "iterations", "objective", "variance explained", "codes used", "rows", "seconds"});
   for (std::size_t f = 0; f < fitted.codebooks.size(); ++f) {
     const auto& [name, quantizer] = fitted.codebooks[f];
     const CodeFamily& family = fitted.sids.families[f];
@@ -80,10 +92,10 @@ TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalo
     const eval::SidQuality quality = eval::judge(family);
     for (std::size_t l = 0; l < quantizer.num_layers(); ++l) {
       const LayerReport& report = quantizer.reports()[l];
-      table.add({name, fmt::to_string(l + 1), fmt::to_string(quality.items),
-                 fmt::to_string(quality.layers[l].codebook_size), fmt::to_string(report.objective.size() - 1),
-                 fmt::format("{:.6g}", report.objective.back()), fmt::format("{:.4f}", variance[l]),
-                 fmt::to_string(quality.layers[l].codes_used), fmt::format("{:.2f}", report.seconds)});
+      table.add({name, fmt::to_string(l + 1), fmt::to_string(quality.layers[l].codebook_size),
+                 fmt::to_string(report.objective.size() - 1), fmt::format("{:.6g}", report.objective.back()),
+                 fmt::format("{:.4f}", variance[l]), fmt::to_string(quality.layers[l].codes_used),
+                 fmt::to_string(quality.items), fmt::format("{:.2f}", report.seconds)});
     }
   }
   return table;

@@ -54,7 +54,7 @@ struct FittedCodebooks {
 FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options,
                               const std::filesystem::path& folder, Console& console);
 
-/// What the fit did: family, layer, rows, k, iterations, objective, variance explained, codes used, seconds.
+/// What the fit did: family, layer, k, iterations, objective, variance explained, codes used, rows, seconds.
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue);
 
 /// What --prefix-weight auto tried and chose, and why, family by family; empty where it was not asked for.

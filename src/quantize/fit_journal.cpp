@@ -129,7 +129,11 @@ void FitJournal::set_prefix_weight(const PrefixWeightChoice& choice) {
   keep({});
 }
 
-void FitJournal::keep(const FitState& state) const {
+void FitJournal::drop() {
+  if (is_kept() && !is_unwritable_) std::filesystem::remove(place_.file);
+}
+
+void FitJournal::keep(const FitState& state) {
   if (!is_kept()) return;
   json description{
       {"version", kVersion}, {"identity", identity_}, {"stage", state.stage}, {"reports", to_json(state.reports)}};
@@ -138,7 +142,9 @@ void FitJournal::keep(const FitState& state) const {
   for (const auto& [name, values] : state.tensors)
     tensors.push_back(data::tensor_of(name, {values.rows(), values.cols()}, values.flat()));
   tensors.push_back(data::tensor_of(kCodesName, {state.codes.size()}, std::span<const std::uint16_t>(state.codes)));
+  is_unwritable_ = true;
   data::write_safetensors(place_.file, tensors, {{kStateKey, description.dump()}});
+  is_unwritable_ = false;
 }
 
 }  // namespace neume::quantize

@@ -55,13 +55,17 @@ class FitJournal {
   void set_prefix_weight(const PrefixWeightChoice& choice);
 
   /// Writes `state` atomically in place of the one before. Throws DataError where the file cannot be written.
-  void keep(const FitState& state) const;
+  void keep(const FitState& state);
+
+  /// Removes the file of a fit that failed and would fail again: one that could not be written is left as it was.
+  void drop();
 
  private:
   void read();
 
   FitCheckpoint place_;
   std::string identity_;
+  bool is_unwritable_ = false;
   std::optional<FitState> found_;
   std::optional<PrefixWeightChoice> prefix_weight_;
 };

@@ -103,7 +103,7 @@ class ProductFit {
   }
 
   /// k-means of every sub-vector that is not done, from its own seeds.
-  void fit(ConstMatrixView rows, LayerProgress& progress, const FitJournal& journal) {
+  void fit(ConstMatrixView rows, LayerProgress& progress, FitJournal& journal) {
     each_part(rows, [&](std::size_t l, const KMeansProblem& problem) {
       if (l < done_) return;
       const std::string stage = fmt::format("sub-vector {} of {}", l + 1, sizes_.size());
@@ -207,7 +207,7 @@ class RotatedFit {
 
   /// pq of the rows as they are, or on their principal axes.
   void start(LayerProgress& progress) {
-    const FitJournal not_kept;
+    FitJournal not_kept;
     best_.fit(rows_, progress, not_kept);
     rotation_ = principal_rotation(cross_products(rows_, rows_), best_.widths());
     rotate(rows_, rotation_, rotated_.view());

@@ -172,7 +172,13 @@ QuantizerFit Quantizer::fit(Matrix rows, const InputShape& shape, const Quantize
     quantizer.options_.prefix_weight = fit.prefix_weight_choice->prefix_weight;
     quantizer.options_.choose_prefix_weight = false;
   }
-  quantize::CodecFit codec = fit_codec(rows, quantizer.options_, progress, journal);
+  quantize::CodecFit codec;
+  try {
+    codec = fit_codec(rows, quantizer.options_, progress, journal);
+  } catch (const Error&) {
+    journal.drop();
+    throw;
+  }
   quantizer.codec_ = std::move(codec.codec);
   quantizer.reports_ = std::move(codec.reports);
   fit.codes = std::move(codec.codes);

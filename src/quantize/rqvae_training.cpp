@@ -99,7 +99,7 @@ class RqVaeTrainer {
   /// Takes over what train_rqvae's state() of an earlier run with the same rows and options holds.
   void go_on_from(FitState state);
 
-  RqVaeWeights run(const FitJournal& journal);
+  RqVaeWeights run(FitJournal& journal);
 
  private:
   using Items = std::span<const std::uint32_t>;
@@ -167,7 +167,7 @@ RqVaeTrainer::RqVaeTrainer(ConstMatrixView rows, const QuantizerOptions& options
   std::iota(order_.begin(), order_.end(), 0);
 }
 
-RqVaeWeights RqVaeTrainer::run(const FitJournal& journal) {
+RqVaeWeights RqVaeTrainer::run(FitJournal& journal) {
   const std::size_t every = base::num_chunks(plan_.epochs, kMostReports);
   auto next_kept = Clock::now();
   while (epoch_ < plan_.epochs) {
