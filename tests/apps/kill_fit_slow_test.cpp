@@ -66,7 +66,7 @@ class KilledFit : public KilledProgram {
     RecordProperty("finished", finished);
   }
 
-  /// More where the environment asks for it: docs/benchmarks.md has a run with 200.
+  /// More where the environment asks for it.
   static int kills() {
     const char* wanted = std::getenv("NEUME_TEST_KILLS");
     return wanted == nullptr ? 5 : std::atoi(wanted);
@@ -82,7 +82,7 @@ TEST_F(KilledFit, OfASampleWithAChosenPrefixWeightEndsInTheSameBytes) {
 }
 
 TEST_F(KilledFit, OfOpqEndsInTheSameBytes) {
-  kill_often({"--method", "opq", "--layers", "4", "--codes", "256"}, kills());
+  kill_often({"--method", "opq", "--layers", "4", "--codes", "64"}, kills());
 }
 
 TEST_F(KilledFit, OfRqVaeEndsInTheSameBytes) {
@@ -90,7 +90,7 @@ TEST_F(KilledFit, OfRqVaeEndsInTheSameBytes) {
 }
 
 TEST_F(KilledFit, OfBalancedRqEndsInTheSameBytes) {
-  kill_often({"--method", "rq", "--balanced", "--codes", "64", "--layers", "2", "--sample", "6000"}, kills());
+  kill_often({"--method", "rq", "--balanced", "--codes", "32", "--layers", "2", "--sample", "3000"}, kills());
 }
 
 }  // namespace
