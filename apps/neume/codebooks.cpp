@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+
 #include <neume/error.hpp>
 
 #include "base/file.hpp"
@@ -15,6 +17,7 @@ namespace {
 
 constexpr const char* kFormat = "neume-codebooks";
 constexpr int kVersion = 1;
+constexpr const char* kCheckpointFolder = "checkpoint";
 
 Scaling scaling_of(ScaleChoice choice, const quantize::FamilyPlan& plan) {
   switch (choice) {
@@ -30,9 +33,22 @@ Scaling scaling_of(ScaleChoice choice, const quantize::FamilyPlan& plan) {
   return quantize::default_scaling(plan);
 }
 
-}  // namespace
+/// Removes the temporary files (base::write_atomically) that a fit left here when it was killed while it saved.
+void remove_leftovers(const std::filesystem::path& folder) {
+  constexpr std::string_view kDigits = "0123456789", kMark = ".tmp-";
+  std::error_code status;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t end = name.find_last_not_of(kDigits) + 1;
+    const std::string_view stem = std::string_view(name).substr(0, end);
+    if (end == name.size() || !stem.ends_with(kMark)) continue;
+    const std::string_view target = stem.substr(0, stem.size() - kMark.size());
+    if (target == "manifest.json" || target.ends_with(".safetensors")) std::filesystem::remove(entry.path(), status);
+  }
+}
 
-FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console) {
+FittedCodebooks fit_families(const data::Catalogue& catalogue, const CodebookOptions& options,
+                             const std::filesystem::path& folder, Console& console) {
   std::vector<quantize::FamilyPlan> plans;
   for (const data::Modality& modality : catalogue.modalities) {
     plans.push_back(quantize::FamilyPlan::of_modality(modality.name()));
@@ -40,7 +56,9 @@ FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOp
   if (options.joint) plans.push_back(quantize::FamilyPlan::joint(catalogue));
   FittedCodebooks fitted;
   fitted.sids.items = catalogue.items;
-  for (const quantize::FamilyPlan& plan : plans) {
+  for (quantize::FamilyPlan& plan : plans) {
+    plan.checkpoint = {folder / kCheckpointFolder / (plan.name + ".safetensors"),
+                       [&](const std::string& text) { console.note(fmt::format("{}: {}", plan.name, text)); }};
     quantize::FamilyFit fit = quantize::fit_family(catalogue, plan, scaling_of(options.scale, plan), options.quantizer,
                                                    console.progress("fit " + plan.name));
     fitted.codebooks.push_back({plan.name, std::move(fit.quantizer)});
@@ -50,8 +68,23 @@ FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOp
   return fitted;
 }
 
+}  // namespace
+
+FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options,
+                              const std::filesystem::path& folder, Console& console) {
+  try {
+    return fit_families(catalogue, options, folder, console);
+  } catch (const Error&) {
+    std::error_code not_empty;  // what other families have finished, or an earlier fit, stays
+    std::filesystem::remove(folder / kCheckpointFolder, not_empty);
+    std::filesystem::remove(folder, not_empty);
+    throw;
+  }
+}
+
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue) {
-  TextTable table({"family", "layer", "k", "iterations", "objective", "variance explained", "codes used", "seconds"});
+  TextTable table(
+      {"family", "layer", "k", "iterations", "objective", "variance explained", "codes used", "rows", "seconds"});
   for (std::size_t f = 0; f < fitted.codebooks.size(); ++f) {
     const auto& [name, quantizer] = fitted.codebooks[f];
     const CodeFamily& family = fitted.sids.families[f];
@@ -62,7 +95,7 @@ TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalo
       table.add({name, fmt::to_string(l + 1), fmt::to_string(quality.layers[l].codebook_size),
                  fmt::to_string(report.objective.size() - 1), fmt::format("{:.6g}", report.objective.back()),
                  fmt::format("{:.4f}", variance[l]), fmt::to_string(quality.layers[l].codes_used),
-                 fmt::format("{:.2f}", report.seconds)});
+                 fmt::to_string(quality.items), fmt::format("{:.2f}", report.seconds)});
     }
   }
   return table;
@@ -87,7 +120,8 @@ std::string prefix_weight_text(const FittedCodebooks& fitted) {
   return text;
 }
 
-void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std::filesystem::path& folder) {
+void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalogue, const Json& config,
+                    const std::filesystem::path& folder) {
   // The old manifest goes first: it would vouch for a mixture of old and new files.
   std::error_code status;
   std::filesystem::remove(folder / "manifest.json", status);
@@ -97,12 +131,21 @@ void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std
     quantizer.save(folder / file);
     families.push_back({{"name", name}, {"file", file}, {"fingerprint", base::fingerprint_of_file(folder / file)}});
   }
+  Json embeddings = Json::object();
+  for (std::size_t m = 0; m < catalogue.modalities.size(); ++m) {
+    const std::string& name = catalogue.modalities[m].name();
+    const std::size_t fitted_to = catalogue.items_with(std::vector<std::string>{name}).size();
+    embeddings[name] = {{"found", catalogue.source_sizes[m]}, {"fitted", fitted_to}};
+  }
   write_json(folder / "manifest.json", {{"format", kFormat},
                                         {"version", kVersion},
                                         {"neume", NEUME_VERSION},
                                         {"items", fitted.sids.items.size()},
+                                        {"embeddings", embeddings},
                                         {"families", families},
                                         {"config", config}});
+  std::filesystem::remove_all(folder / kCheckpointFolder, status);
+  remove_leftovers(folder);
 }
 
 std::vector<Codebook> load_codebooks(const std::filesystem::path& folder) {

@@ -49,17 +49,21 @@ struct FittedCodebooks {
   std::vector<std::optional<PrefixWeightChoice>> prefix_weights;  ///< by codebook, where one was chosen
 };
 
-/// Fits one family a modality, and the joint one where it is asked for. Throws what quantize::fit_family throws.
-FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console);
+/// Fits one family a modality, and the joint one where it is asked for. Checkpoints lie in folder/checkpoint until
+/// save_codebooks: a fit that was killed goes on there. Throws what quantize::fit_family throws.
+FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options,
+                              const std::filesystem::path& folder, Console& console);
 
-/// What the fit did: family, layer, iterations, objective, variance explained, codes used, seconds.
+/// What the fit did: family, layer, k, iterations, objective, variance explained, codes used, rows, seconds.
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue);
 
 /// What --prefix-weight auto tried and chose, and why, family by family; empty where it was not asked for.
 std::string prefix_weight_text(const FittedCodebooks& fitted);
 
-/// Writes folder/<family>.safetensors and, last, folder/manifest.json with `config` and the files' fingerprints.
-void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std::filesystem::path& folder);
+/// Writes folder/<family>.safetensors and, last, folder/manifest.json with `config`, how many embeddings of `catalogue`
+/// were fitted to, and the files' fingerprints. Then removes folder/checkpoint.
+void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalogue, const Json& config,
+                    const std::filesystem::path& folder);
 
 /// Loads what save_codebooks wrote. Throws DataError for a folder without a manifest, or files that are not those of
 /// the manifest.

@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
+
+#include <neume/error.hpp>
 
 namespace neume::app {
 
@@ -68,7 +72,7 @@ Console::~Console() {
 void Console::print(std::string_view text) {
   clear_bar();
   fmt::print("{}\n", text);
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0) throw DataError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
 }
 
 void Console::note(std::string_view text) {

@@ -19,7 +19,7 @@ class Console {
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
 
-  /// Prints `text` and a newline on standard output.
+  /// Prints `text` and a newline on standard output. Throws DataError where that cannot be written (a full disk).
   void print(std::string_view text);
 
   /// Prints a line about the work (not a result) on standard error, unless quiet.

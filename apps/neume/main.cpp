@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -197,6 +198,8 @@ void prefer_sleeping_threads(char** argv) {
 }  // namespace neume::app
 
 int main(int argc, char** argv) {
+  // A write beyond the limit of `ulimit -f` then fails like one to a full disk, with a message, instead of ending us.
+  std::signal(SIGXFSZ, SIG_IGN);
   neume::app::prefer_sleeping_threads(argv);
   return neume::app::guarded(argc, argv);
 }

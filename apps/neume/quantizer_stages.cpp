@@ -17,9 +17,10 @@ namespace neume::app {
 namespace {
 
 /// Says which of the quantizers it is that cannot be fitted.
-FittedCodebooks fit_by_name(const QuantizerPlan& quantizer, const data::Catalogue& items, Console& console) {
+FittedCodebooks fit_by_name(const QuantizerPlan& quantizer, const data::Catalogue& items,
+                            const std::filesystem::path& folder, Console& console) {
   try {
-    return fit_codebooks(items, quantizer.options, console);
+    return fit_codebooks(items, quantizer.options, folder, console);
   } catch (const InvalidArgument& error) {
     throw InvalidArgument(fmt::format("quantizer {}: {}", quantizer.name, error.what()));
   } catch (const DataError& error) {
@@ -55,8 +56,8 @@ void QuantizerStages::fit(const QuantizerPlan& quantizer) {
   const Stopwatch stopwatch;
   const data::Catalogue& items = catalogue();
   stage.begin();
-  const FittedCodebooks fitted = fit_by_name(quantizer, items, console_);
-  save_codebooks(fitted, config, stage.folder());
+  const FittedCodebooks fitted = fit_by_name(quantizer, items, stage.folder(), console_);
+  save_codebooks(fitted, items, config, stage.folder());
   data::write_semantic_ids(plan_.sids_file(quantizer.name), fitted.sids);
   stage.finish();
   say(title, stopwatch.text());

@@ -16,6 +16,7 @@
 #include "data/interactions.hpp"
 #include "data/synth.hpp"
 #include "family_rows.hpp"
+#include "fit_sample.hpp"
 #include "judge_options.hpp"
 #include "quantize/collisions.hpp"
 #include "sweep_grid.hpp"
@@ -50,7 +51,8 @@ struct CatalogueSettings {
 
   std::vector<data::ModalitySource> sources() const;
 
-  /// Throws InvalidArgument where no modality was given.
+  /// Throw InvalidArgument where no modality was given.
+  std::vector<data::ModalitySource> required_sources() const;
   data::Catalogue open() const;
 };
 
@@ -75,15 +77,20 @@ struct FitSettings {
   static constexpr std::string_view kExample =
       "neume fit --modality text=items.parquet:text --modality audio=items.parquet:audio --joint --codes 256 --out "
       "runs/codebooks";
+  static constexpr std::string_view kNotes =
+      "Killed and started again with the same data and settings, it goes on after the last finished layer and ends in\n"
+      "the same bytes.";
 
   CatalogueSettings catalogue;
   CodebookOptions codebooks;
+  SampleSettings sample;
   std::string out;
 
   template <class Visitor>
   void describe(Visitor&& visit) {
     catalogue.describe(visit);
     codebooks.describe(visit);
+    sample.describe(visit);
     visit.text("out", out, "folder for <family>.safetensors and manifest.json; required");
   }
 };

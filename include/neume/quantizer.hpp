@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -144,6 +145,14 @@ struct Reconstruction {
 
 struct QuantizerFit;
 
+/// A file in which a fit keeps what it has finished (docs/formats/codebook.md, "Checkpoints"). A fit of the same rows,
+/// shape and options that finds it goes on there and ends in the same bytes; any other fit starts over and replaces it.
+/// The file stays when the fit is done: remove it once the quantizer is saved.
+struct FitCheckpoint {
+  std::filesystem::path file;                             ///< empty: nothing is kept
+  std::function<void(const std::string& text)> on_found;  ///< told what will be done with a file that is there already
+};
+
 /// A fitted quantizer: the map of rows and the codebooks behind it. Immutable, so safe to share between threads.
 class Quantizer {
  public:
@@ -151,9 +160,10 @@ class Quantizer {
   /// number of threads. Throws InvalidArgument for options out of range or a shape that does not fit the rows,
   /// DataError where layer 1 asks for more codes than there are distinct rows, or where a value is not finite or a row
   /// too large for single precision. Deeper layers may have fewer distinct residuals than codes: the codes that are
-  /// left over stay unused. Layer l >= 2 of psrq holds l - 1 tables of k x k floats.
+  /// left over stay unused. Layer l >= 2 of psrq holds l - 1 tables of k x k floats. `checkpoint` is written after each
+  /// layer (pq: sub-vector; opq: turn of the rotation; rqvae: now and then after an epoch).
   static QuantizerFit fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options,
-                          const ProgressFn& progress = {});
+                          const ProgressFn& progress = {}, const FitCheckpoint& checkpoint = {});
 
   Quantizer();
   ~Quantizer();

@@ -11,6 +11,7 @@
 #include "base/parallel.hpp"
 #include "data/embedding_rows.hpp"
 #include "data/id_index.hpp"
+#include "data/npy.hpp"
 #include "data/table_source.hpp"
 
 namespace neume::data {
@@ -39,34 +40,35 @@ void check_names(std::span<const ModalitySource> sources) {
   }
 }
 
-LoadedRows load(const SourcePath& source, const CatalogueOptions& options) {
-  if (source.kind == FileKind::npy) {
-    if (!source.expression.empty()) {
-      throw InvalidArgument(fmt::format("{}: an NPY file has no columns, found :{}", source.path, source.expression));
-    }
-    return load_npy(source.path, options.zero_is_missing);
-  }
-  if (source.expression.empty()) {
+void check_expression(const SourcePath& source) {
+  if (source.kind == FileKind::npy && !source.expression.empty())
+    throw InvalidArgument(fmt::format("{}: an NPY file has no columns, found :{}", source.path, source.expression));
+  if (source.kind != FileKind::npy && source.expression.empty())
     throw InvalidArgument(
         fmt::format("{}: which column holds the embeddings? Write {}:COLUMN", source.path, source.path));
-  }
+}
+
+LoadedRows load(const SourcePath& source, const CatalogueOptions& options) {
+  check_expression(source);
+  if (source.kind == FileKind::npy) return load_npy(source.path, options);
   return read_table(source, [&](TableSource& table) { return load_table(table, source.expression, options); });
 }
 
 /// NPY rows are tied to the items by their number alone, so two files of different length cannot both be right.
 void check_same_num_rows(const SourcePath& first, const LoadedRows& first_rows, const SourcePath& second,
                          const LoadedRows& second_rows) {
-  if (first_rows.ids.size() == second_rows.ids.size()) return;
+  if (first_rows.source_rows == second_rows.source_rows) return;
   throw DataError(
       fmt::format("{} has {} rows, but {} has {}: expected the same number, because row i of every NPY file "
                   "is item i; use tables with an item_id column where items are missing",
-                  second.path, second_rows.ids.size(), first.path, first_rows.ids.size()));
+                  second.path, second_rows.source_rows, first.path, first_rows.source_rows));
 }
 
 /// Adds the ids of one source to the catalogue's. Returns, for every item so far, the place of its embedding in the
 /// source's rows, or -1.
 std::vector<std::int64_t> place_rows(const std::string& path, const LoadedRows& loaded, IdIndex& index) {
   constexpr std::int64_t kUnseen = -2;
+  const auto number_of = [&](std::size_t row) { return loaded.source_row.empty() ? row : loaded.source_row[row]; };
   std::vector<std::int64_t> row_of_item(index.size(), kUnseen);
   std::vector<std::size_t> source_row(index.size(), 0);
   for (std::size_t row = 0; row < loaded.ids.size(); ++row) {
@@ -74,7 +76,7 @@ std::vector<std::int64_t> place_rows(const std::string& path, const LoadedRows& 
       throw DataError(
           fmt::format("{}: row {} (0-based): expected an integer id like those of the other modalities, "
                       "found \"{}\"",
-                      path, row, loaded.ids.texts()[row]));
+                      path, number_of(row), loaded.ids.texts()[row]));
     }
     const std::size_t item = loaded.ids.is_text() ? index.find_or_add(loaded.ids.texts()[row])
                                                   : index.find_or_add(loaded.ids.integers()[row]);
@@ -84,10 +86,10 @@ std::vector<std::int64_t> place_rows(const std::string& path, const LoadedRows& 
     }
     if (row_of_item[item] != kUnseen) {
       throw DataError(fmt::format("{}: item {} occurs twice: in rows {} and {} (0-based); expected every item once",
-                                  path, loaded.ids.name(row), source_row[item], row));
+                                  path, loaded.ids.name(row), source_row[item], number_of(row)));
     }
     row_of_item[item] = loaded.stored_row[row];
-    source_row[item] = row;
+    source_row[item] = number_of(row);
   }
   std::ranges::replace(row_of_item, kUnseen, std::int64_t{-1});
   return row_of_item;
@@ -200,8 +202,24 @@ Catalogue open_catalogue(std::span<const ModalitySource> sources, const Catalogu
     places[i].resize(index.size(), -1);
     catalogue.modalities.emplace_back(sources[i].name, loaded[i].width, std::move(loaded[i].rows),
                                       std::move(places[i]));
+    catalogue.source_sizes.push_back(loaded[i].source_embeddings);
   }
   return catalogue;
+}
+
+std::vector<std::size_t> modality_widths(std::span<const ModalitySource> sources) {
+  check_names(sources);
+  std::vector<std::size_t> widths;
+  for (const ModalitySource& modality : sources) {
+    const SourcePath source = SourcePath::parse(modality.source);
+    check_expression(source);
+    if (source.kind == FileKind::npy) {
+      widths.push_back(NpyFile(source.path).cols());
+      continue;
+    }
+    widths.push_back(read_table(source, [&](TableSource& table) { return width_of_table(table, source.expression); }));
+  }
+  return widths;
 }
 
 }  // namespace neume::data

@@ -26,6 +26,8 @@ struct ModalitySource {
 struct CatalogueOptions {
   std::string item_column = "item_id";
   bool zero_is_missing = false;  ///< treat an all-zero row as an item that lacks the modality
+  std::size_t sample = 0;        ///< where not 0: of each modality, read a sample of at most so many embeddings
+  std::uint64_t sample_seed = 1;
 };
 
 /// Embeddings of one modality on the rows of the catalogue. Values come from a memory map (NPY) or from memory
@@ -61,6 +63,7 @@ class Modality {
 struct Catalogue {
   ItemIds items;
   std::vector<Modality> modalities;
+  std::vector<std::size_t> source_sizes;  ///< by modality: embeddings in its source, of which it may hold a sample
 
   /// nullptr where there is none.
   const Modality* find(const std::string& name) const;
@@ -75,9 +78,18 @@ struct Catalogue {
 /// Opens and validates all sources. Items are the union of the sources' items in order of first appearance; NPY rows
 /// are items 0, 1, 2, ... A null embedding, or an item that only other modalities have, is missing in a modality.
 ///
+/// With options.sample, sources with more embeddings are passed over once, and memory holds those that were drawn:
+/// those items whose ids come first in a random order which depends on the seed alone. So every modality draws the same
+/// items, as far as they have it, and those that have several are a sample of all that have. Rows that are not drawn,
+/// and items without an embedding, are then left out and not looked at.
+///
 /// Throws DataError with file, row, column, item id, expected, found and what to do, for: a missing or broken file, an
 /// unknown column, a value that is not finite, a row of another width, an id that occurs twice, a null id, an empty
 /// table, NPY files of different row counts, a modality without any embedding.
 Catalogue open_catalogue(std::span<const ModalitySource> sources, const CatalogueOptions& options = {});
+
+/// Widths of the modalities, from the first embedding of each. Throws as open_catalogue for sources that it cannot find
+/// one in.
+std::vector<std::size_t> modality_widths(std::span<const ModalitySource> sources);
 
 }  // namespace neume::data

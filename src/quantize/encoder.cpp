@@ -163,8 +163,9 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
                                 catalogue.items.size(), fmt::join(plan.modalities, ", ")));
   QuantizerFit fit;
   try {
-    with_item_names(catalogue, items,
-                    [&] { fit = Quantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress); });
+    with_item_names(catalogue, items, [&] {
+      fit = Quantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress, plan.checkpoint);
+    });
   } catch (const DataError& problem) {
     throw DataError(fmt::format("family {}: {}", plan.name, problem.what()));
   }

@@ -18,6 +18,7 @@ namespace neume::quantize {
 struct FamilyPlan {
   std::string name;
   std::vector<std::string> modalities;
+  FitCheckpoint checkpoint = {};  ///< of Quantizer::fit
 
   static FamilyPlan of_modality(const std::string& modality) { return {modality, {modality}}; }
   /// The modal-joint family: all modalities of the catalogue, in its order.

@@ -6,6 +6,7 @@
 
 #include "base/sample.hpp"
 #include "kernels/argmin.hpp"
+#include "quantize/fit_journal.hpp"
 #include "quantize/residual_codec.hpp"
 
 namespace neume::quantize {
@@ -41,13 +42,15 @@ class Trials {
     options_.prefix_weight = weight;
     Matrix residuals = rows_.clone();
     const std::string trial = fmt::format("prefix weight {:.4g}: ", weight);
-    ResidualCodec::fit(residuals.view(), options_, [&](const ProgressUpdate& update) {
+    const ProgressFn report = [&](const ProgressUpdate& update) {
       if (!progress_) return;
       ProgressUpdate named = update;
       const std::string stage = trial + std::string(update.stage);
       named.stage = stage;
       progress_(named);
-    });
+    };
+    FitJournal not_kept;
+    ResidualCodec::fit(residuals.view(), options_, report, not_kept);
     const double variance = total_ > 0.0 ? 1.0 - sum_of_squares(residuals.view()) / total_ : 1.0;
     const auto place = std::ranges::lower_bound(trials_, weight, {}, &PrefixWeightTrial::prefix_weight);
     trials_.insert(place, {weight, variance});

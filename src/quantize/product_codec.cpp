@@ -14,6 +14,7 @@
 #include "kernels/matmul.hpp"
 #include "quantize/assignment.hpp"
 #include "quantize/beam.hpp"
+#include "quantize/fit_journal.hpp"
 #include "quantize/kmeans.hpp"
 #include "quantize/layer_progress.hpp"
 #include "quantize/rotation.hpp"
@@ -52,6 +53,25 @@ struct ProductScratch : Codec::Scratch {
   std::vector<AssignmentScratch> assignments;
 };
 
+std::vector<NamedMatrix> tensors_of(std::span<const CodebookLayer> layers, const Matrix& rotation) {
+  std::vector<NamedMatrix> tensors;
+  for (std::size_t l = 0; l < layers.size(); ++l)
+    tensors.push_back({fmt::format("layer{}.centroids", l), layers[l].residual.clone()});
+  if (!rotation.empty()) tensors.push_back({"rotation", rotation.clone()});
+  return tensors;
+}
+
+/// The first `count` sub-vectors' codebooks as tensors_of names them.
+std::vector<CodebookLayer> read_layers(const QuantizerOptions& options, std::size_t width, std::size_t count,
+                                       TensorReader& reader) {
+  const std::vector<std::size_t> sizes = options.codes_by_layer();
+  const std::vector<std::size_t> widths = sub_vector_widths(width, sizes.size());
+  std::vector<CodebookLayer> layers(count);
+  for (std::size_t l = 0; l < count; ++l)
+    layers[l].residual = reader.read(fmt::format("layer{}.centroids", l), sizes[l], widths[l]);
+  return layers;
+}
+
 /// A pq on rows that stay the same: codebooks and codes of each sub-vector, improved step by step.
 class ProductFit {
  public:
@@ -63,9 +83,29 @@ class ProductFit {
     reports_.resize(sizes_.size());
   }
 
-  /// k-means of every sub-vector from its own seeds.
-  void fit(ConstMatrixView rows, LayerProgress& progress) {
+  /// Takes over the sub-vectors that an earlier fit of the same rows had finished.
+  void go_on_from(FitState state, std::size_t width) {
+    StateTensors tensors(state);
+    done_ = state.reports.size();
+    if (done_ > sizes_.size() || state.codes.size() != codes_.size())
+      throw InternalError("a checkpoint of other rows or options");
+    std::ranges::move(read_layers(options_, width, done_, tensors), layers_.begin());
+    std::ranges::move(state.reports, reports_.begin());
+    codes_ = std::move(state.codes);
+  }
+
+  /// What is done; `rotation` may be empty.
+  FitState state(std::size_t stage, const Matrix& rotation) const {
+    return {stage,
+            tensors_of({layers_.data(), done_}, rotation),
+            codes_,
+            {reports_.begin(), reports_.begin() + static_cast<std::ptrdiff_t>(done_)}};
+  }
+
+  /// k-means of every sub-vector that is not done, from its own seeds.
+  void fit(ConstMatrixView rows, LayerProgress& progress, FitJournal& journal) {
     each_part(rows, [&](std::size_t l, const KMeansProblem& problem) {
+      if (l < done_) return;
       const std::string stage = fmt::format("sub-vector {} of {}", l + 1, sizes_.size());
       const KMeansOptions options{sizes_[l], options_.iterations, options_.tolerance,
                                   base::derive_seed(options_.seed, l), false};
@@ -74,6 +114,8 @@ class ProductFit {
       });
       take(l, std::move(fit.codebook), fit.labels);
       reports_[l] = std::move(fit.report);
+      done_ = l + 1;
+      if (journal.is_kept()) journal.keep(state(done_, {}));
     });
   }
 
@@ -140,6 +182,7 @@ class ProductFit {
 
   QuantizerOptions options_;
   std::size_t num_rows_;
+  std::size_t done_ = 0;  // sub-vectors that have been fitted
   std::vector<std::size_t> sizes_;
   std::vector<std::size_t> widths_;
   std::vector<CodebookLayer> layers_;
@@ -147,30 +190,74 @@ class ProductFit {
   std::vector<LayerReport> reports_;
 };
 
-CodecFit fit_rotated(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+/// opq by turns. Stages: 1, the better of the two starts; one for each turn; options.iterations + 1, the end.
+class RotatedFit {
+ public:
+  RotatedFit(ConstMatrixView rows, const QuantizerOptions& options)
+      : rows_(rows), options_(options), best_(rows, options), rotated_(rows.rows, rows.cols) {}
+
+  bool is_done() const { return stage_ > options_.iterations; }
+  FitState state() const { return best_.state(stage_, rotation_); }
+
+  void go_on_from(FitState state) {
+    stage_ = state.stage;
+    rotation_ = StateTensors(state).read("rotation", rows_.cols, rows_.cols);
+    best_.go_on_from(std::move(state), rows_.cols);
+  }
+
+  /// pq of the rows as they are, or on their principal axes.
+  void start(LayerProgress& progress) {
+    FitJournal not_kept;
+    best_.fit(rows_, progress, not_kept);
+    rotation_ = principal_rotation(cross_products(rows_, rows_), best_.widths());
+    rotate(rows_, rotation_, rotated_.view());
+    ProductFit principal(rotated_.view(), options_);
+    principal.fit(rotated_.view(), progress, not_kept);
+    if (principal.objective() < best_.objective()) {
+      best_ = std::move(principal);
+    } else {
+      rotation_ = identity_rotation(rows_.cols);
+    }
+    stage_ = 1;
+  }
+
+  /// The best rotation for the codes, then better codes for the rotation.
+  void turn(LayerProgress& progress) {
+    progress.report("rotation", stage_ - 1, best_.objective());
+    const double before = best_.objective();
+    rotation_ = nearest_rotation(cross_products(rows_, best_.approximation().view()));
+    rotate(rows_, rotation_, rotated_.view());
+    best_.improve(rotated_.view());
+    ++stage_;
+    if (before - best_.objective() <= kRotationTolerance * before) stage_ = options_.iterations + 1;
+  }
+
+  CodecFit finish() && { return std::move(best_).finish(std::move(rotation_)); }
+
+ private:
+  ConstMatrixView rows_;
+  const QuantizerOptions& options_;
+  ProductFit best_;
+  Matrix rotation_;
+  Matrix rotated_;
+  std::size_t stage_ = 0;
+};
+
+CodecFit fit_rotated(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                     FitJournal& journal) {
   LayerProgress reporter(progress, options.iterations);
-  ProductFit best(rows, options);
-  best.fit(rows, reporter);
-  Matrix rotation = principal_rotation(cross_products(rows, rows), best.widths());
-  Matrix rotated(rows.rows, rows.cols);
-  rotate(rows, rotation, rotated.view());
-  ProductFit principal(rotated.view(), options);
-  principal.fit(rotated.view(), reporter);
-  if (principal.objective() < best.objective()) {
-    best = std::move(principal);
+  RotatedFit fit(rows, options);
+  if (auto found = journal.take_found()) {
+    fit.go_on_from(std::move(*found));
   } else {
-    rotation = identity_rotation(rows.cols);
-    rotate(rows, rotation, rotated.view());
+    fit.start(reporter);
+    if (journal.is_kept()) journal.keep(fit.state());
   }
-  for (std::size_t turn = 0; turn < options.iterations; ++turn) {
-    reporter.report("rotation", turn, best.objective());
-    const double before = best.objective();
-    rotation = nearest_rotation(cross_products(rows, best.approximation().view()));
-    rotate(rows, rotation, rotated.view());
-    best.improve(rotated.view());
-    if (before - best.objective() <= kRotationTolerance * before) break;
+  while (!fit.is_done()) {
+    fit.turn(reporter);
+    if (journal.is_kept()) journal.keep(fit.state());
   }
-  return std::move(best).finish(std::move(rotation));
+  return std::move(fit).finish();
 }
 
 }  // namespace
@@ -189,24 +276,22 @@ ProductCodec::ProductCodec(std::vector<CodebookLayer> layers, Matrix rotation)
   }
 }
 
-CodecFit ProductCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+CodecFit ProductCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                           FitJournal& journal) {
   if (options.layers > rows.cols)
     throw InvalidArgument(fmt::format("layers: {} sub-vectors need as many columns at least, the rows have {}",
                                       options.layers, rows.cols));
-  if (options.method == QuantizerMethod::opq) return fit_rotated(rows, options, progress);
+  if (options.method == QuantizerMethod::opq) return fit_rotated(rows, options, progress, journal);
   LayerProgress reporter(progress, options.iterations);
   ProductFit fit(rows, options);
-  fit.fit(rows, reporter);
+  if (auto found = journal.take_found()) fit.go_on_from(std::move(*found), rows.cols);
+  fit.fit(rows, reporter, journal);
   return std::move(fit).finish({});
 }
 
 std::unique_ptr<const Codec> ProductCodec::load(const QuantizerOptions& options, std::size_t width,
                                                 TensorReader& reader) {
-  const std::vector<std::size_t> sizes = options.codes_by_layer();
-  const std::vector<std::size_t> widths = sub_vector_widths(width, sizes.size());
-  std::vector<CodebookLayer> layers(sizes.size());
-  for (std::size_t l = 0; l < sizes.size(); ++l)
-    layers[l].residual = reader.read(fmt::format("layer{}.centroids", l), sizes[l], widths[l]);
+  std::vector<CodebookLayer> layers = read_layers(options, width, options.codes_by_layer().size(), reader);
   Matrix rotation;
   if (options.method == QuantizerMethod::opq) rotation = reader.read("rotation", width, width);
   return std::make_unique<ProductCodec>(std::move(layers), std::move(rotation));
@@ -291,11 +376,7 @@ bool ProductCodec::is_tie(Scratch& scratch, std::span<const float> row, const Co
 }
 
 std::vector<NamedMatrix> ProductCodec::tensors() const {
-  std::vector<NamedMatrix> tensors;
-  for (std::size_t l = 0; l < layers_.size(); ++l)
-    tensors.push_back({fmt::format("layer{}.centroids", l), layers_[l].residual.clone()});
-  if (!rotation_.empty()) tensors.push_back({"rotation", rotation_.clone()});
-  return tensors;
+  return tensors_of(layers_, rotation_);
 }
 
 }  // namespace neume::quantize

@@ -11,6 +11,8 @@
 
 namespace neume::quantize {
 
+class FitJournal;
+
 /// Columns of each of `parts` sub-vectors of a row of `width` columns: as equal as can be, the wider ones first.
 std::vector<std::size_t> sub_vector_widths(std::size_t width, std::size_t parts);
 
@@ -21,8 +23,10 @@ class ProductCodec : public Codec {
 
   /// Fits pq or opq to mapped rows, N x d without padding. opq starts from pq's own fit, or from that on the principal
   /// axes where it is better, and then lowers the same objective by turns: the best rotation for the codes, the
-  /// best codes for the rotation. So it is never worse than pq on the fitted rows. Throws as Quantizer::fit.
-  static CodecFit fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress);
+  /// best codes for the rotation. So it is never worse than pq on the fitted rows. A stage of the journal is a
+  /// sub-vector of pq; of opq the start and then every turn. Throws as Quantizer::fit.
+  static CodecFit fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                      FitJournal& journal);
 
   /// Reads what tensors() names.
   static std::unique_ptr<const Codec> load(const QuantizerOptions& options, std::size_t width, TensorReader& reader);

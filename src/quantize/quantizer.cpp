@@ -13,6 +13,7 @@
 #include "base/parallel.hpp"
 #include "base/range_check.hpp"
 #include "quantize/codec.hpp"
+#include "quantize/fit_journal.hpp"
 #include "quantize/prefix_weight.hpp"
 #include "quantize/preprocess.hpp"
 #include "quantize/product_codec.hpp"
@@ -64,17 +65,18 @@ void check_codes(const char* act, const Code* codes, const std::vector<std::size
           fmt::format("{}: code {} in layer {}, whose codebook has {} codes", act, codes[l], l + 1, sizes[l]));
 }
 
-quantize::CodecFit fit_codec(Matrix& rows, const QuantizerOptions& options, const ProgressFn& progress) {
+quantize::CodecFit fit_codec(Matrix& rows, const QuantizerOptions& options, const ProgressFn& progress,
+                             quantize::FitJournal& journal) {
   switch (options.method) {
     case QuantizerMethod::psrq:
     case QuantizerMethod::rq:
     case QuantizerMethod::vq:
-      return quantize::ResidualCodec::fit(rows.view(), options, progress);
+      return quantize::ResidualCodec::fit(rows.view(), options, progress, journal);
     case QuantizerMethod::pq:
     case QuantizerMethod::opq:
-      return quantize::ProductCodec::fit(rows.view(), options, progress);
+      return quantize::ProductCodec::fit(rows.view(), options, progress, journal);
     case QuantizerMethod::rqvae:
-      return quantize::RqVaeCodec::fit(rows.view(), options, progress);
+      return quantize::RqVaeCodec::fit(rows.view(), options, progress, journal);
   }
   throw InternalError("a quantizer method without a codec");
 }
@@ -149,10 +151,13 @@ double QuantizerOptions::effective_prefix_weight() const {
 }
 
 QuantizerFit Quantizer::fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options,
-                            const ProgressFn& progress) {
+                            const ProgressFn& progress, const FitCheckpoint& checkpoint) {
   options.validate();
   check_shape(shape, rows.cols());
   if (rows.rows() == 0) throw DataError("no rows to fit a quantizer to; expected at least one item with an embedding");
+  quantize::FitJournal journal;
+  if (!checkpoint.file.empty())
+    journal = quantize::FitJournal(checkpoint, quantize::identity_of(rows.view(), shape, options));
   QuantizerFit fit;
   Quantizer& quantizer = fit.quantizer;
   quantizer.shape_ = shape;
@@ -161,11 +166,19 @@ QuantizerFit Quantizer::fit(Matrix rows, const InputShape& shape, const Quantize
   quantizer.mean_ = std::move(moments.mean);
   quantizer.scale_ = std::move(moments.scale);
   if (options.choose_prefix_weight) {
-    fit.prefix_weight_choice = quantize::choose_prefix_weight(rows.view(), options, progress);
+    if (!journal.prefix_weight())
+      journal.set_prefix_weight(quantize::choose_prefix_weight(rows.view(), options, progress));
+    fit.prefix_weight_choice = journal.prefix_weight();
     quantizer.options_.prefix_weight = fit.prefix_weight_choice->prefix_weight;
     quantizer.options_.choose_prefix_weight = false;
   }
-  quantize::CodecFit codec = fit_codec(rows, quantizer.options_, progress);
+  quantize::CodecFit codec;
+  try {
+    codec = fit_codec(rows, quantizer.options_, progress, journal);
+  } catch (const Error&) {
+    journal.drop();
+    throw;
+  }
   quantizer.codec_ = std::move(codec.codec);
   quantizer.reports_ = std::move(codec.reports);
   fit.codes = std::move(codec.codes);

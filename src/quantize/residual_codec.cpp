@@ -13,6 +13,7 @@
 #include "quantize/assignment.hpp"
 #include "quantize/balance.hpp"
 #include "quantize/beam.hpp"
+#include "quantize/fit_journal.hpp"
 #include "quantize/kmeans.hpp"
 #include "quantize/layer_progress.hpp"
 
@@ -178,17 +179,99 @@ Matrix price_tensor(const std::vector<double>& prices) {
   return tensor;
 }
 
-/// Writes the labels of one layer and turns its residuals into the next layer's.
-void finish_layer(const KMeansFit& layer, std::size_t index, MatrixView rows, std::span<Code> codes) {
-  const std::size_t num_layers = codes.size() / rows.rows;
-  const ChunkPlan plan(rows.rows);
-  base::parallel_for(plan.count, [&](std::size_t chunk) {
-    for (std::size_t i = plan.begin(chunk); i < plan.end(chunk); ++i) {
-      codes[i * num_layers + index] = layer.labels[i];
-      subtract_codeword(rows.row(i), layer.codebook.residual.row(layer.labels[i]));
-    }
-  });
+std::vector<NamedMatrix> tensors_of(std::span<const CodebookLayer> layers) {
+  std::vector<NamedMatrix> tensors;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    tensors.push_back({fmt::format("layer{}.centroids", l), side_by_side(layers[l])});
+    if (!layers[l].price.empty()) tensors.push_back({fmt::format("layer{}.price", l), price_tensor(layers[l].price)});
+  }
+  return tensors;
 }
+
+/// The first `count` layers as tensors_of names them; bias and tables are left empty.
+std::vector<CodebookLayer> read_layers(const QuantizerOptions& options, std::size_t width, std::size_t count,
+                                       TensorReader& reader) {
+  const std::vector<std::size_t> sizes = options.codes_by_layer();
+  std::vector<CodebookLayer> layers;
+  for (std::size_t l = 0; l < count; ++l) {
+    const bool has_prefix = l > 0 && options.effective_prefix_weight() > 0.0;
+    const std::string name = fmt::format("layer{}", l);
+    layers.push_back(split_halves(reader.read(name + ".centroids", sizes[l], has_prefix ? 2 * width : width), width));
+    if (!options.balanced) continue;
+    const Matrix prices = reader.read(name + ".price", 2, sizes[l]);
+    for (std::size_t j = 0; j < sizes[l]; ++j)
+      layers.back().price.push_back(StoredPrice{prices.row(0)[j], prices.row(1)[j]}.value());
+  }
+  return layers;
+}
+
+/// A fit layer by layer: rows become residuals, codes fill up.
+class ResidualFit {
+ public:
+  ResidualFit(MatrixView rows, const QuantizerOptions& options)
+      : rows_(rows), options_(options), sizes_(options.codes_by_layer()) {
+    fit_.codes.resize(rows.rows * sizes_.size());
+  }
+
+  /// Takes over the layers that an earlier fit of the same rows had finished.
+  void go_on_from(FitState state) {
+    StateTensors tensors(state);
+    const std::size_t done = state.reports.size();
+    if (done > sizes_.size() || state.codes.size() != fit_.codes.size())
+      throw InternalError("a checkpoint of other rows or options");
+    layers_ = read_layers(options_, rows_.cols, done, tensors);
+    for (std::size_t l = 0; l < done; ++l) prepare_codebook(layers_[l], {layers_.data(), l}, weight());
+    fit_.codes = std::move(state.codes);
+    fit_.reports = std::move(state.reports);
+    for (std::size_t l = 0; l < done; ++l) subtract(l);
+  }
+
+  bool is_done() const { return layers_.size() == sizes_.size(); }
+
+  void fit_next_layer(LayerProgress& progress) {
+    const std::size_t l = layers_.size();
+    const std::string stage = fmt::format("layer {} of {}", l + 1, sizes_.size());
+    const IterationFn report = [&](std::size_t iteration, double objective) {
+      progress.report(stage, iteration, objective);
+    };
+    const std::span<const CodebookLayer> earlier =
+        weight() > 0.0 ? std::span<const CodebookLayer>(layers_) : std::span<const CodebookLayer>();
+    const KMeansProblem problem{rows_, earlier, fit_.codes.data(), sizes_.size(), weight()};
+    const KMeansOptions options{sizes_[l], options_.iterations, options_.tolerance, base::derive_seed(options_.seed, l),
+                                l == 0};
+    KMeansFit layer =
+        options_.balanced ? fit_balanced_kmeans(problem, options, report) : fit_kmeans(problem, options, report);
+    for (std::size_t i = 0; i < rows_.rows; ++i) fit_.codes[i * sizes_.size() + l] = layer.labels[i];
+    layers_.push_back(std::move(layer.codebook));
+    fit_.reports.push_back(std::move(layer.report));
+    subtract(l);
+  }
+
+  FitState state() const { return {layers_.size(), tensors_of(layers_), fit_.codes, fit_.reports}; }
+
+  CodecFit finish() && {
+    fit_.codec = std::make_unique<ResidualCodec>(std::move(layers_), weight());
+    return std::move(fit_);
+  }
+
+ private:
+  double weight() const { return options_.effective_prefix_weight(); }
+
+  /// Turns the residuals of one layer into the next layer's.
+  void subtract(std::size_t l) {
+    const ChunkPlan plan(rows_.rows);
+    base::parallel_for(plan.count, [&](std::size_t chunk) {
+      for (std::size_t i = plan.begin(chunk); i < plan.end(chunk); ++i)
+        subtract_codeword(rows_.row(i), layers_[l].residual.row(fit_.codes[i * sizes_.size() + l]));
+    });
+  }
+
+  MatrixView rows_;
+  const QuantizerOptions& options_;
+  std::vector<std::size_t> sizes_;
+  std::vector<CodebookLayer> layers_;
+  CodecFit fit_;
+};
 
 }  // namespace
 
@@ -197,48 +280,22 @@ ResidualCodec::ResidualCodec(std::vector<CodebookLayer> layers, double prefix_we
   for (std::size_t l = 0; l < layers_.size(); ++l) prepare_codebook(layers_[l], {layers_.data(), l}, prefix_weight);
 }
 
-CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
-  const std::vector<std::size_t> sizes = options.codes_by_layer();
-  const double prefix_weight = options.effective_prefix_weight();
-  CodecFit fit;
-  fit.codes.resize(rows.rows * sizes.size());
-  std::vector<CodebookLayer> layers;
+CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                            FitJournal& journal) {
+  ResidualFit fit(rows, options);
+  if (auto found = journal.take_found()) fit.go_on_from(std::move(*found));
   LayerProgress reporter(progress, options.iterations);
-  for (std::size_t l = 0; l < sizes.size(); ++l) {
-    const std::string stage = fmt::format("layer {} of {}", l + 1, sizes.size());
-    const IterationFn report = [&](std::size_t iteration, double objective) {
-      reporter.report(stage, iteration, objective);
-    };
-    const std::span<const CodebookLayer> earlier =
-        prefix_weight > 0.0 ? std::span<const CodebookLayer>(layers) : std::span<const CodebookLayer>();
-    const KMeansProblem problem{rows, earlier, fit.codes.data(), sizes.size(), prefix_weight};
-    const KMeansOptions layer_options{sizes[l], options.iterations, options.tolerance,
-                                      base::derive_seed(options.seed, l), l == 0};
-    KMeansFit layer = options.balanced ? fit_balanced_kmeans(problem, layer_options, report)
-                                       : fit_kmeans(problem, layer_options, report);
-    finish_layer(layer, l, rows, fit.codes);
-    layers.push_back(std::move(layer.codebook));
-    fit.reports.push_back(std::move(layer.report));
+  while (!fit.is_done()) {
+    fit.fit_next_layer(reporter);
+    if (journal.is_kept()) journal.keep(fit.state());
   }
-  fit.codec = std::make_unique<ResidualCodec>(std::move(layers), prefix_weight);
-  return fit;
+  return std::move(fit).finish();
 }
 
 std::unique_ptr<const Codec> ResidualCodec::load(const QuantizerOptions& options, std::size_t width,
                                                  TensorReader& reader) {
-  const std::vector<std::size_t> sizes = options.codes_by_layer();
-  const double prefix_weight = options.effective_prefix_weight();
-  std::vector<CodebookLayer> layers;
-  for (std::size_t l = 0; l < sizes.size(); ++l) {
-    const bool has_prefix = l > 0 && prefix_weight > 0.0;
-    const std::string name = fmt::format("layer{}", l);
-    layers.push_back(split_halves(reader.read(name + ".centroids", sizes[l], has_prefix ? 2 * width : width), width));
-    if (!options.balanced) continue;
-    const Matrix prices = reader.read(name + ".price", 2, sizes[l]);
-    for (std::size_t j = 0; j < sizes[l]; ++j)
-      layers.back().price.push_back(StoredPrice{prices.row(0)[j], prices.row(1)[j]}.value());
-  }
-  return std::make_unique<ResidualCodec>(std::move(layers), prefix_weight);
+  return std::make_unique<ResidualCodec>(read_layers(options, width, options.codes_by_layer().size(), reader),
+                                         options.effective_prefix_weight());
 }
 
 std::vector<std::size_t> ResidualCodec::codebook_sizes() const {
@@ -292,12 +349,7 @@ bool ResidualCodec::is_tie(Scratch&, std::span<const float> row, const Code* a, 
 }
 
 std::vector<NamedMatrix> ResidualCodec::tensors() const {
-  std::vector<NamedMatrix> tensors;
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    tensors.push_back({fmt::format("layer{}.centroids", l), side_by_side(layers_[l])});
-    if (!layers_[l].price.empty()) tensors.push_back({fmt::format("layer{}.price", l), price_tensor(layers_[l].price)});
-  }
-  return tensors;
+  return tensors_of(layers_);
 }
 
 }  // namespace neume::quantize

@@ -11,6 +11,8 @@
 
 namespace neume::quantize {
 
+class FitJournal;
+
 class ResidualCodec : public Codec {
  public:
   /// Takes codewords (and prices) only; bias and tables are computed here. Throws InvalidArgument where a table would
@@ -18,8 +20,9 @@ class ResidualCodec : public Codec {
   ResidualCodec(std::vector<CodebookLayer> layers, double prefix_weight);
 
   /// Fits the method of `options` (psrq, rq or vq, balanced or not) to mapped rows, N x d without padding, which become
-  /// the last residuals. Throws as Quantizer::fit.
-  static CodecFit fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress);
+  /// the last residuals. A stage of the journal is a layer. Throws as Quantizer::fit.
+  static CodecFit fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                      FitJournal& journal);
 
   /// Reads what tensors() names.
   static std::unique_ptr<const Codec> load(const QuantizerOptions& options, std::size_t width, TensorReader& reader);

@@ -87,9 +87,10 @@ RqVaeCodec::RqVaeCodec(std::vector<DenseWeights> encoder, std::vector<DenseWeigh
                        std::unique_ptr<const ResidualCodec> latent, float unit)
     : encoder_(std::move(encoder)), decoder_(std::move(decoder)), latent_(std::move(latent)), unit_(unit) {}
 
-CodecFit RqVaeCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+CodecFit RqVaeCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                         FitJournal& journal) {
   const auto start = std::chrono::steady_clock::now();
-  RqVaeWeights weights = train_rqvae(rows, options, progress);
+  RqVaeWeights weights = train_rqvae(rows, options, progress, journal);
   auto codec = std::make_unique<RqVaeCodec>(std::move(weights.encoder), std::move(weights.decoder),
                                             std::move(weights.latent), weights.unit);
   CodecFit fit;

@@ -13,6 +13,8 @@
 
 namespace neume::quantize {
 
+class FitJournal;
+
 /// A fitted layer of the encoder or decoder: y = x W^T + b, relu but in the last one.
 struct DenseWeights {
   Matrix weights;  ///< outputs x inputs
@@ -25,8 +27,10 @@ class RqVaeCodec : public Codec {
   RqVaeCodec(std::vector<DenseWeights> encoder, std::vector<DenseWeights> decoder,
              std::unique_ptr<const ResidualCodec> latent, float unit);
 
-  /// Trains encoder, codebooks and decoder on mapped rows, N x d without padding. Throws as Quantizer::fit.
-  static CodecFit fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress);
+  /// Trains encoder, codebooks and decoder on mapped rows, N x d without padding. A stage of the journal is an epoch.
+  /// Throws as Quantizer::fit.
+  static CodecFit fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                      FitJournal& journal);
 
   /// Reads what tensors() names.
   static std::unique_ptr<const Codec> load(const QuantizerOptions& options, std::size_t width, TensorReader& reader);

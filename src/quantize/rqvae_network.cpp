@@ -126,6 +126,24 @@ std::size_t AveragedCodebook<T>::revive(std::size_t batch, Strided<const T> rows
 }
 
 template <class T>
+typename AveragedCodebook<T>::State AveragedCodebook<T>::state() const {
+  State state{{values_.begin(), values_.end()}, {sums_.begin(), sums_.end()}, counts_, {}};
+  for (const std::uint32_t uses : uses_) state.used.push_back(uses > 0 ? T{1} : T{0});
+  return state;
+}
+
+template <class T>
+void AveragedCodebook<T>::restore(const State& state) {
+  std::ranges::copy(state.values, values_.begin());
+  std::ranges::copy(state.sums, sums_.begin());
+  counts_ = state.counts;
+  for (std::size_t code = 0; code < size(); ++code) {
+    uses_[code] = state.used[code] > 0 ? 1 : 0;
+    norms_[code] = squared_norm(codeword(code), width_);
+  }
+}
+
+template <class T>
 RqVaeNetwork<T>::RqVaeNetwork(const RqVaeShape& shape, base::Random& random)
     : shape_(shape),
       encoder_("encoder", encoder_shape(shape), shape.max_batch, random),

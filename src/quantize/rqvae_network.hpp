@@ -54,6 +54,17 @@ class AveragedCodebook {
   /// distinct rows, none at distance 0). Returns how many moved.
   std::size_t revive(std::size_t batch, nn::Strided<const T> rows, const T* distances);
 
+  /// All of its state but for how often, beyond whether at all, codes were used since the last revival: one number a
+  /// code and column in `values` and `sums` (k x width each), one a code in `counts` and `used`.
+  struct State {
+    std::vector<T> values;
+    std::vector<T> sums;
+    std::vector<T> counts;
+    std::vector<T> used;  ///< 1 or 0
+  };
+  State state() const;
+  void restore(const State& state);
+
  private:
   void set_codeword(std::size_t code, const T* value, T count);
 

@@ -58,6 +58,9 @@ constexpr double kRevivalShare = 0.8;
 /// Latents that the first codewords are fitted to.
 constexpr std::size_t kMostInitialRows = 100000;
 
+/// After a checkpoint has been written, training goes on for so many times as long before the next one.
+constexpr int kKeepPause = 20;
+
 /// Entries of an objective's history.
 constexpr std::size_t kMostReports = 200;
 
@@ -93,12 +96,16 @@ class RqVaeTrainer {
  public:
   RqVaeTrainer(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress);
 
-  RqVaeWeights run();
+  /// Takes over what train_rqvae's state() of an earlier run with the same rows and options holds.
+  void go_on_from(FitState state);
+
+  RqVaeWeights run(FitJournal& journal);
 
  private:
   using Items = std::span<const std::uint32_t>;
   using Clock = std::chrono::steady_clock;
 
+  FitState state();
   void run_epoch();
   void run_step(Items items);
   void update_weights(std::size_t batch);
@@ -111,7 +118,10 @@ class RqVaeTrainer {
   void keep_objective();
   void report_progress();
   double learning_rate() const;
-  bool past(double share) const { return static_cast<double>(step_) >= share * static_cast<double>(plan_.num_steps()); }
+  bool past(double share) const { return past_at(step_, share); }
+  bool past_at(std::size_t step, double share) const {
+    return static_cast<double>(step) >= share * static_cast<double>(plan_.num_steps());
+  }
 
   template <class Work>
   void for_each_block(std::size_t batch, const Work& work) const {
@@ -133,6 +143,7 @@ class RqVaeTrainer {
   std::vector<LayerReport> reports_;
   std::vector<double> distances_;  // a layer: sums over the rows seen since the last entry of its objective
   std::size_t rows_seen_ = 0;      // by these sums
+  std::size_t epoch_ = 0;          // epochs done
   std::size_t step_ = 0;           // steps done
   bool quantizing_ = false;
   double loss_ = 0.0;  // of the last step, a row
@@ -156,11 +167,18 @@ RqVaeTrainer::RqVaeTrainer(ConstMatrixView rows, const QuantizerOptions& options
   std::iota(order_.begin(), order_.end(), 0);
 }
 
-RqVaeWeights RqVaeTrainer::run() {
-  for (std::size_t epoch = 0; epoch < plan_.epochs; ++epoch) {
+RqVaeWeights RqVaeTrainer::run(FitJournal& journal) {
+  const std::size_t every = base::num_chunks(plan_.epochs, kMostReports);
+  auto next_kept = Clock::now();
+  while (epoch_ < plan_.epochs) {
     run_epoch();
-    const std::size_t every = base::num_chunks(plan_.epochs, kMostReports);
-    if ((epoch + 1) % every == 0) keep_objective();
+    if (++epoch_ % every != 0) continue;
+    keep_objective();
+    // Only here, where no sum of distances is half done.
+    const auto begin = Clock::now();
+    if (!journal.is_kept() || (epoch_ < plan_.epochs && begin < next_kept)) continue;
+    journal.keep(state());
+    next_kept = Clock::now() + kKeepPause * (Clock::now() - begin);
   }
   RqVaeWeights result;
   result.unit = unit_;
@@ -183,6 +201,63 @@ RqVaeWeights RqVaeTrainer::run() {
   }
   result.latent = std::make_unique<const ResidualCodec>(std::move(layers), 0.0);
   return result;
+}
+
+/// A matrix of one row, or of `rows` rows.
+Matrix matrix_of(std::span<const float> values, std::size_t rows = 1) {
+  Matrix matrix(rows, values.size() / rows);
+  std::ranges::copy(values, matrix.data());
+  return matrix;
+}
+
+FitState RqVaeTrainer::state() {
+  FitState state{epoch_, {}, {}, reports_};
+  for (const nn::ParameterView<float>& parameter : network_.parameters()) {
+    const std::size_t size = parameter.rows * parameter.cols;
+    state.tensors.push_back({parameter.name, matrix_of({parameter.values.data, size}, parameter.rows)});
+    state.tensors.push_back({parameter.name + ".m", matrix_of({parameter.first_moments.data, size}, parameter.rows)});
+    state.tensors.push_back({parameter.name + ".v", matrix_of({parameter.second_moments.data, size}, parameter.rows)});
+  }
+  for (std::size_t l = 0; l < codes_.size(); ++l) {
+    const AveragedCodebook<float>::State codebook = network_.codebooks()[l].state();
+    const std::string name = fmt::format("layer{}", l);
+    state.tensors.push_back({name + ".centroids", matrix_of(codebook.values, codes_[l])});
+    state.tensors.push_back({name + ".sums", matrix_of(codebook.sums, codes_[l])});
+    state.tensors.push_back({name + ".counts", matrix_of(codebook.counts)});
+    state.tensors.push_back({name + ".used", matrix_of(codebook.used)});
+  }
+  return state;
+}
+
+void RqVaeTrainer::go_on_from(FitState state) {
+  if (state.stage > plan_.epochs || state.reports.size() != codes_.size())
+    throw InternalError("a checkpoint of other rows or options");
+  StateTensors tensors(state);
+  for (const nn::ParameterView<float>& parameter : network_.parameters()) {
+    const auto restore = [&](const std::string& name, float* values) {
+      const Matrix stored = tensors.read(name, parameter.rows, parameter.cols);
+      std::ranges::copy(stored.flat(), values);
+    };
+    restore(parameter.name, parameter.values.data);
+    restore(parameter.name + ".m", parameter.first_moments.data);
+    restore(parameter.name + ".v", parameter.second_moments.data);
+  }
+  for (std::size_t l = 0; l < codes_.size(); ++l) {
+    const auto stored = [&](const std::string& part, std::size_t rows, std::size_t cols) {
+      const Matrix values = tensors.read(fmt::format("layer{}.{}", l, part), rows, cols);
+      return std::vector<float>(values.flat().begin(), values.flat().end());
+    };
+    const std::size_t width = options_.rqvae.latent_width;
+    network_.codebooks()[l].restore({stored("centroids", codes_[l], width), stored("sums", codes_[l], width),
+                                     stored("counts", 1, codes_[l]), stored("used", 1, codes_[l])});
+  }
+  reports_ = std::move(state.reports);
+  epoch_ = state.stage;
+  step_ = epoch_ * plan_.steps_per_epoch;
+  for (std::size_t epoch = 0; epoch < epoch_; ++epoch) shuffle();
+  // The step after the last one of the warm-up starts the codebooks; one that has been done was past it.
+  quantizing_ = step_ > 0 && past_at(step_ - 1, kWarmUpShare);
+  network_.set_quantizing(quantizing_);
 }
 
 void RqVaeTrainer::run_epoch() {
@@ -335,9 +410,12 @@ RqVaePlan::RqVaePlan(std::size_t num_rows, const RqVaeOptions& options)
   epochs = std::max(std::min(epochs, kMostSteps / steps_per_epoch), kFewestEpochs);
 }
 
-RqVaeWeights train_rqvae(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+RqVaeWeights train_rqvae(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                         FitJournal& journal) {
   check_distinct_rows(rows, options.codes_by_layer().front());
-  return RqVaeTrainer(rows, options, progress).run();
+  RqVaeTrainer trainer(rows, options, progress);
+  if (auto found = journal.take_found()) trainer.go_on_from(std::move(*found));
+  return trainer.run(journal);
 }
 
 }  // namespace neume::quantize

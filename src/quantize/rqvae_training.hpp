@@ -9,6 +9,7 @@
 #include <neume/progress.hpp>
 #include <neume/quantizer.hpp>
 
+#include "quantize/fit_journal.hpp"
 #include "quantize/residual_codec.hpp"
 #include "quantize/rqvae_codec.hpp"
 
@@ -39,7 +40,9 @@ struct RqVaeWeights {
 
 /// Trains encoder, codebooks and decoder on mapped rows (N x d, N > 0). Same bytes for any number of threads. Throws
 /// DataError where layer 1 asks for more codes than there are distinct rows, and where the loss stops being finite.
-/// Costs 6 floating-point operations a weight, row and epoch; memory for one step and the weights four times.
-RqVaeWeights train_rqvae(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress);
+/// Costs 6 floating-point operations a weight, row and epoch; memory for one step and the weights four times. Keeps its
+/// state in the journal after an epoch, when that costs no more than a twentieth of the time, and at the end.
+RqVaeWeights train_rqvae(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                         FitJournal& journal);
 
 }  // namespace neume::quantize
