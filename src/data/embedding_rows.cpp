@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include <neume/error.hpp>
 
 #include "base/parallel.hpp"
+#include "data/embedding_checks.hpp"
 #include "data/npy.hpp"
 
 namespace neume::data {
@@ -20,7 +19,6 @@ namespace {
 
 constexpr std::size_t kValidateRows = 1024;
 constexpr std::size_t kBlockBytes = std::size_t{4} << 20;
-constexpr const char* kItemColumnAdvice = "name the id column with --item-column";
 
 class NpyRows : public Modality::Rows {
  public:
@@ -58,30 +56,6 @@ class BlockRows : public Modality::Rows {
   std::vector<Matrix> blocks_;
 };
 
-/// The first value that is not a finite float; false in a comparison with NaN makes NaN one of them.
-template <class T>
-std::optional<std::size_t> first_unusable(std::span<const T> values) {
-  const T max = std::numeric_limits<float>::max();
-  bool all_good = true;  // without an early exit this loop is a vector loop
-  for (const T value : values) all_good &= std::abs(value) <= max;
-  if (all_good) return std::nullopt;
-  const auto found = std::ranges::find_if(values, [&](T value) { return !(std::abs(value) <= max); });
-  return static_cast<std::size_t>(found - values.begin());
-}
-
-std::string describe_unusable(double value) {
-  if (std::isnan(value)) return "found NaN";
-  if (std::isinf(value)) return value > 0 ? "found Inf" : "found -Inf";
-  return fmt::format("found {}, beyond the range of float", value);
-}
-
-constexpr const char* kUnusableAdvice =
-    "expected finite numbers; mend the row, or make it null if the item has no embedding";
-
-bool all_zero(std::span<const float> row) {
-  return std::ranges::all_of(row, [](float value) { return value == 0.0F; });
-}
-
 struct Position {
   std::size_t row;
   std::size_t col;
@@ -94,7 +68,7 @@ std::optional<Position> inspect(const NpyFile& file, std::size_t begin, std::siz
   for (std::size_t row = begin; row < end; ++row) {
     file.read_row(row, values);
     if (const auto col = first_unusable(std::span<const float>(values))) return Position{row, *col};
-    is_zero[row] = all_zero(values) ? 1 : 0;
+    is_zero[row] = all_zero(std::span<const float>(values)) ? 1 : 0;
   }
   return std::nullopt;
 }
@@ -109,34 +83,10 @@ std::vector<std::uint8_t> find_zero_rows(const std::filesystem::path& path, cons
   const auto first = std::ranges::find_if(unusable, [](const auto& position) { return position.has_value(); });
   if (first != unusable.end()) {
     const auto [row, col] = **first;
-    throw DataError(fmt::format("{}: row {} (0-based), item {}, column {}: {}; {}", path.string(), row, row, col,
-                                describe_unusable(file.value(row, col)), kUnusableAdvice));
+    throw DataError(fmt::format("{}: row {} (0-based), item {}, column {}: {}", path.string(), row, row, col,
+                                describe_unusable(file.value(row, col))));
   }
   return is_zero;
-}
-
-[[noreturn]] void fail_without_embedding(const std::string& place) {
-  throw DataError(
-      fmt::format("{}: no item has an embedding: every row is null, or zero where zero means missing", place));
-}
-
-/// SQL that gives FLOAT[] or DOUBLE[], and which of them.
-struct ListColumn {
-  std::string expression;
-  bool is_double = true;
-};
-
-ListColumn list_column(const TableSource& table, const TableColumn& column) {
-  const std::string quoted = sql_name(column.name);
-  const std::string element = column.type.substr(0, column.type.find('['));
-  const bool is_nested = column.type.find('[') != column.type.rfind('[');
-  if (column.is_list() && !is_nested && element == "FLOAT") return {fmt::format("CAST({} AS FLOAT[])", quoted), false};
-  const bool is_list_of_numbers = column.is_list() && !is_nested && TableColumn{"", element}.is_number();
-  if (is_list_of_numbers || column.type == "VARCHAR" || column.type == "JSON" || column.type == "JSON[]") {
-    return {fmt::format("TRY_CAST({} AS DOUBLE[])", quoted), true};
-  }
-  throw DataError(fmt::format("{}: column {}: expected a list of numbers (FLOAT[]), found {}", table.path(),
-                              column.name, column.type));
 }
 
 /// Collects the rows of a table.
@@ -207,10 +157,9 @@ class TableLoader {
       if (!elements.is_valid(place.offset + j)) fail(fmt::format("expected a number at place {}, found null", j));
     }
     if (const auto bad = first_unusable(values)) {
-      fail(fmt::format("at place {} {}; {}", *bad, describe_unusable(static_cast<double>(values[*bad])),
-                       kUnusableAdvice));
+      fail(fmt::format("at place {} {}", *bad, describe_unusable(static_cast<double>(values[*bad]))));
     }
-    if (zero_is_missing_ && std::ranges::all_of(values, [](T value) { return value == 0; })) {
+    if (zero_is_missing_ && all_zero(values)) {
       stored_row_.push_back(-1);
       return;
     }

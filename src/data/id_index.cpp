@@ -28,14 +28,6 @@ std::size_t hash_of(std::string_view id) {
   return std::hash<std::string_view>{}(id);
 }
 
-/// The integer whose decimal form is exactly `text` ("7", "-3"; not "07", "+7", "7 "), or nothing.
-std::optional<std::int64_t> exact_integer(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status != std::errc() || end != text.data() + text.size() || fmt::to_string(value) != text) return std::nullopt;
-  return value;
-}
-
 // The lists of an ItemIds by the kind of id. `list_of` writes through the const accessor of a non-const object.
 const ItemIds::Integers& ids_of(const ItemIds& ids, std::int64_t) {
   return ids.integers();
@@ -68,6 +60,13 @@ std::optional<std::uint32_t> find_same_kind(const std::vector<std::uint32_t>& sl
 }
 
 }  // namespace
+
+std::optional<std::int64_t> exact_integer(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (status != std::errc() || end != text.data() + text.size() || fmt::to_string(value) != text) return std::nullopt;
+  return value;
+}
 
 IdIndex::IdIndex(const ItemIds& ids) : slots_(std::bit_ceil(std::max(kFirstSlots, 2 * ids.size())), 0) {
   for (std::size_t row = 0; row < ids.size(); ++row) {

@@ -11,6 +11,9 @@
 
 namespace neume::data {
 
+/// The integer whose decimal form is exactly `text` ("7", "-3"; not "07", "+7", "7 "), or nothing.
+std::optional<std::int64_t> exact_integer(std::string_view text);
+
 /// Rows of ids, numbered in the order in which they were added. All integers or all text, decided by the first id.
 /// Looking up is thread-safe while nobody adds. A hash table of row numbers: 8 to 16 bytes an id beside the ids.
 class IdIndex {

@@ -152,6 +152,10 @@ QueryRows TableSource::select(const std::string& select_list) {
   return database_->query(fmt::format("SELECT {}\nFROM source", select_list));
 }
 
+void TableSource::limit_memory(std::size_t size_bytes) {
+  database_->execute(fmt::format("SET memory_limit = '{}B'", size_bytes));
+}
+
 TableColumn TableSource::describe(const std::string& expression) {
   return read_columns(*database_, fmt::format("DESCRIBE SELECT ({}\n) AS value FROM source", expression)).at(0);
 }
