@@ -16,10 +16,14 @@ std::vector<data::ModalitySource> CatalogueSettings::sources() const {
   return sources;
 }
 
-data::Catalogue CatalogueSettings::open() const {
+std::vector<data::ModalitySource> CatalogueSettings::required_sources() const {
   if (modalities.empty())
     throw InvalidArgument("--modality NAME=SOURCE is required, once a modality; --help shows how");
-  return data::open_catalogue(sources(), options);
+  return sources();
+}
+
+data::Catalogue CatalogueSettings::open() const {
+  return data::open_catalogue(required_sources(), options);
 }
 
 }  // namespace neume::app

@@ -50,7 +50,8 @@ struct CatalogueSettings {
 
   std::vector<data::ModalitySource> sources() const;
 
-  /// Throws InvalidArgument where no modality was given.
+  /// The same. Throws InvalidArgument where no modality was given.
+  std::vector<data::ModalitySource> required_sources() const;
   data::Catalogue open() const;
 };
 
@@ -113,6 +114,7 @@ struct EncodeSettings {
   std::string codebooks;
   CatalogueSettings catalogue;
   IdSettings ids;
+  std::string memory = "1GiB";
   std::string out;
   std::string json;
 
@@ -121,7 +123,9 @@ struct EncodeSettings {
     visit.text("codebooks", codebooks, "folder of neume fit; required");
     catalogue.describe(visit);
     ids.describe(visit);
-    visit.text("out", out, "sids.parquet to write; required");
+    visit.text("memory", memory,
+               "memory to use, whatever the input's size (500MB, 2GiB); ids beyond it wait on disk beside --out");
+    visit.text("out", out, "sids.parquet to write; a killed run goes on from OUT.part; required");
     visit.text("json", json, "also write {\"item\": ..., \"text\": [\"<a_12>\", \"<b_3>\"]} lines to this file");
   }
 };
