@@ -23,8 +23,8 @@ namespace neume::data {
 namespace {
 
 constexpr std::size_t kStretchBytes = std::size_t{64} << 20;
-constexpr std::size_t kLeastParquetBytes = std::size_t{64} << 20;
-constexpr std::size_t kLeastTextBytes = std::size_t{192} << 20;  // DuckDB takes 32 MiB a thread and more for buffers
+constexpr std::size_t kLeastParquetBytes = std::size_t{400} << 20;  // see TableSource::limit_memory
+constexpr std::size_t kLeastTextBytes = std::size_t{192} << 20;     // DuckDB takes 32 MiB a thread and more for buffers
 constexpr std::size_t kMostStretchItems = 16384;
 constexpr std::size_t kFewestStretchItems = 128;
 // Of an array of ids, slots or places that stays in memory: about two arrays of 8 bytes an item come together.
