@@ -120,6 +120,7 @@ struct EncodeSettings {
   std::string codebooks;
   CatalogueSettings catalogue;
   IdSettings ids;
+  std::string memory = "1GiB";
   std::string out;
   std::string json;
 
@@ -128,7 +129,9 @@ struct EncodeSettings {
     visit.text("codebooks", codebooks, "folder of neume fit; required");
     catalogue.describe(visit);
     ids.describe(visit);
-    visit.text("out", out, "sids.parquet to write; required");
+    visit.text("memory", memory,
+               "memory to use, whatever the input's size (500MB, 2GiB); ids beyond it wait on disk beside --out");
+    visit.text("out", out, "sids.parquet to write; a killed run goes on from OUT.part; required");
     visit.text("json", json, "also write {\"item\": ..., \"text\": [\"<a_12>\", \"<b_3>\"]} lines to this file");
   }
 };

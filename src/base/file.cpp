@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <sstream>
 
 #include <neume/error.hpp>
@@ -111,6 +112,23 @@ std::string fingerprint(std::span<const std::byte> bytes) {
 
 std::string fingerprint_of_file(const Path& path) {
   return fingerprint(MappedFile(path).bytes());
+}
+
+PieceHash::PieceHash() : state_(XXH3_createState()) {
+  if (!state_) throw std::bad_alloc();
+  XXH3_64bits_reset(state_.get());
+}
+
+void PieceHash::add(std::span<const std::byte> piece) {
+  XXH3_64bits_update(state_.get(), piece.data(), piece.size());
+}
+
+std::string PieceHash::fingerprint() const {
+  return fmt::format("{:016x}", XXH3_64bits_digest(state_.get()));
+}
+
+void PieceHash::Free::operator()(XXH3_state_s* state) const {
+  XXH3_freeState(state);
 }
 
 }  // namespace neume::base

@@ -5,8 +5,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+
+struct XXH3_state_s;
 
 namespace neume::base {
 
@@ -45,5 +49,21 @@ std::uint64_t hash64(std::span<const std::byte> bytes);
 /// The same as 16 hex digits.
 std::string fingerprint(std::span<const std::byte> bytes);
 std::string fingerprint_of_file(const Path& path);
+
+/// The same hash of bytes that come in pieces: hash64 of all of them, one after the other.
+class PieceHash {
+ public:
+  PieceHash();
+
+  void add(std::span<const std::byte> piece);
+  void add(std::string_view text) { add(std::as_bytes(std::span(text))); }
+  std::string fingerprint() const;
+
+ private:
+  struct Free {
+    void operator()(XXH3_state_s* state) const;
+  };
+  std::unique_ptr<XXH3_state_s, Free> state_;
+};
 
 }  // namespace neume::base

@@ -9,6 +9,7 @@
 #include <neume/error.hpp>
 
 #include "base/parallel.hpp"
+#include "data/embedding_checks.hpp"
 #include "data/embedding_rows.hpp"
 #include "data/id_index.hpp"
 #include "data/npy.hpp"
@@ -28,40 +29,10 @@ bool may_be_in_file_name(unsigned char c) {
   return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
 }
 
-void check_names(std::span<const ModalitySource> sources) {
-  if (sources.empty()) throw InvalidArgument("expected at least one modality NAME=SOURCE, found none");
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (equal_ignoring_case(sources[i].name, sources[j].name)) {
-        throw InvalidArgument(fmt::format("two modalities are called {} and {}; give each its own name",
-                                          sources[j].name, sources[i].name));
-      }
-    }
-  }
-}
-
-void check_expression(const SourcePath& source) {
-  if (source.kind == FileKind::npy && !source.expression.empty())
-    throw InvalidArgument(fmt::format("{}: an NPY file has no columns, found :{}", source.path, source.expression));
-  if (source.kind != FileKind::npy && source.expression.empty())
-    throw InvalidArgument(
-        fmt::format("{}: which column holds the embeddings? Write {}:COLUMN", source.path, source.path));
-}
-
 LoadedRows load(const SourcePath& source, const CatalogueOptions& options) {
   check_expression(source);
   if (source.kind == FileKind::npy) return load_npy(source.path, options);
   return read_table(source, [&](TableSource& table) { return load_table(table, source.expression, options); });
-}
-
-/// NPY rows are tied to the items by their number alone, so two files of different length cannot both be right.
-void check_same_num_rows(const SourcePath& first, const LoadedRows& first_rows, const SourcePath& second,
-                         const LoadedRows& second_rows) {
-  if (first_rows.source_rows == second_rows.source_rows) return;
-  throw DataError(
-      fmt::format("{} has {} rows, but {} has {}: expected the same number, because row i of every NPY file "
-                  "is item i; use tables with an item_id column where items are missing",
-                  second.path, second_rows.source_rows, first.path, first_rows.source_rows));
 }
 
 /// Adds the ids of one source to the catalogue's. Returns, for every item so far, the place of its embedding in the
@@ -96,6 +67,35 @@ std::vector<std::int64_t> place_rows(const std::string& path, const LoadedRows& 
 }
 
 }  // namespace
+
+void check_modality_names(std::span<const ModalitySource> sources) {
+  if (sources.empty()) throw InvalidArgument("expected at least one modality NAME=SOURCE, found none");
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (equal_ignoring_case(sources[i].name, sources[j].name)) {
+        throw InvalidArgument(fmt::format("two modalities are called {} and {}; give each its own name",
+                                          sources[j].name, sources[i].name));
+      }
+    }
+  }
+}
+
+void check_expression(const SourcePath& source) {
+  if (source.kind == FileKind::npy && !source.expression.empty())
+    throw InvalidArgument(fmt::format("{}: an NPY file has no columns, found :{}", source.path, source.expression));
+  if (source.kind != FileKind::npy && source.expression.empty())
+    throw InvalidArgument(
+        fmt::format("{}: which column holds the embeddings? Write {}:COLUMN", source.path, source.path));
+}
+
+void check_same_num_rows(const SourcePath& first, std::size_t first_rows, const SourcePath& second,
+                         std::size_t second_rows) {
+  if (first_rows == second_rows) return;
+  throw DataError(
+      fmt::format("{} has {} rows, but {} has {}: expected the same number, because row i of every NPY file "
+                  "is item i; use tables with an item_id column where items are missing",
+                  second.path, second_rows, first.path, first_rows));
+}
 
 ModalitySource ModalitySource::parse(const std::string& text) {
   const std::size_t equals = text.find('=');
@@ -182,7 +182,7 @@ Matrix Catalogue::gather(std::span<const std::string> names, std::span<const std
 }
 
 Catalogue open_catalogue(std::span<const ModalitySource> sources, const CatalogueOptions& options) {
-  check_names(sources);
+  check_modality_names(sources);
   std::vector<SourcePath> paths;
   std::vector<LoadedRows> loaded;
   std::size_t first_npy = sources.size();
@@ -191,7 +191,7 @@ Catalogue open_catalogue(std::span<const ModalitySource> sources, const Catalogu
     loaded.push_back(load(paths[i], options));
     if (paths[i].kind != FileKind::npy) continue;
     if (first_npy == sources.size()) first_npy = i;
-    check_same_num_rows(paths[first_npy], loaded[first_npy], paths[i], loaded[i]);
+    check_same_num_rows(paths[first_npy], loaded[first_npy].source_rows, paths[i], loaded[i].source_rows);
   }
   IdIndex index;
   std::vector<std::vector<std::int64_t>> places;
@@ -208,7 +208,7 @@ Catalogue open_catalogue(std::span<const ModalitySource> sources, const Catalogu
 }
 
 std::vector<std::size_t> modality_widths(std::span<const ModalitySource> sources) {
-  check_names(sources);
+  check_modality_names(sources);
   std::vector<std::size_t> widths;
   for (const ModalitySource& modality : sources) {
     const SourcePath source = SourcePath::parse(modality.source);

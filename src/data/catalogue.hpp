@@ -63,7 +63,7 @@ class Modality {
 struct Catalogue {
   ItemIds items;
   std::vector<Modality> modalities;
-  std::vector<std::size_t> source_sizes;  ///< by modality: embeddings in its source, of which it may hold a sample
+  std::vector<std::size_t> source_sizes = {};  ///< by modality: embeddings in its source, of which it may hold a sample
 
   /// nullptr where there is none.
   const Modality* find(const std::string& name) const;

@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace neume::data {
 
@@ -24,6 +26,8 @@ class ColumnView {
   bool is_valid(std::size_t row) const {
     return validity_ == nullptr || ((validity_[row / 64] >> (row % 64)) & 1U) != 0;
   }
+
+  bool may_have_nulls() const { return validity_ != nullptr; }
 
   /// The raw values. T must be the C++ type of the column's SQL type (BIGINT: int64_t, BOOLEAN: bool, ...); the caller
   /// fixes the SQL type with a cast in the query.
@@ -46,6 +50,25 @@ class ColumnView {
   std::uint64_t* validity_;
 };
 
+/// Some rows of a query that stay when it moves on. Views of its columns may be read by several threads.
+class RowChunk {
+ public:
+  RowChunk(duckdb_data_chunk chunk, std::size_t first_row)
+      : chunk_(chunk), first_row_(first_row), num_rows_(duckdb_data_chunk_get_size(chunk)) {}
+
+  std::size_t num_rows() const { return num_rows_; }
+  std::size_t first_row() const { return first_row_; }  ///< as in QueryRows
+  ColumnView column(std::size_t index) const { return ColumnView(duckdb_data_chunk_get_vector(chunk_.get(), index)); }
+
+ private:
+  struct Free {
+    void operator()(duckdb_data_chunk chunk) const { duckdb_destroy_data_chunk(&chunk); }
+  };
+  std::unique_ptr<_duckdb_data_chunk, Free> chunk_;
+  std::size_t first_row_;
+  std::size_t num_rows_;
+};
+
 /// The rows of a query, streamed in order. Must not outlive its Database.
 class QueryRows {
  public:
@@ -56,6 +79,9 @@ class QueryRows {
 
   /// Moves on to the next chunk; false at the end. Throws DataError where the query fails midway.
   bool next();
+
+  /// The chunk at hand, to keep; it is no longer here then.
+  RowChunk take() { return {std::exchange(chunk_, nullptr), first_row_}; }
 
   std::size_t num_rows() const { return num_rows_; }    ///< rows in this chunk
   std::size_t first_row() const { return first_row_; }  ///< number of the chunk's first row, 0-based over the query

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
-#include <limits>
 #include <numeric>
 #include <optional>
 #include <string_view>
@@ -15,6 +13,7 @@
 #include <neume/error.hpp>
 
 #include "base/parallel.hpp"
+#include "data/embedding_checks.hpp"
 #include "data/npy.hpp"
 #include "data/row_sample.hpp"
 
@@ -24,7 +23,6 @@ namespace {
 
 constexpr std::size_t kValidateRows = 1024;
 constexpr std::size_t kBlockBytes = std::size_t{4} << 20;
-constexpr const char* kItemColumnAdvice = "name the id column with --item-column";
 
 class NpyRows : public Modality::Rows {
  public:
@@ -62,30 +60,6 @@ class BlockRows : public Modality::Rows {
   std::vector<Matrix> blocks_;
 };
 
-/// The first value that is not a finite float; false in a comparison with NaN makes NaN one of them.
-template <class T>
-std::optional<std::size_t> first_unusable(std::span<const T> values) {
-  const T max = std::numeric_limits<float>::max();
-  bool all_good = true;  // without an early exit this loop is a vector loop
-  for (const T value : values) all_good &= std::abs(value) <= max;
-  if (all_good) return std::nullopt;
-  const auto found = std::ranges::find_if(values, [&](T value) { return !(std::abs(value) <= max); });
-  return static_cast<std::size_t>(found - values.begin());
-}
-
-std::string describe_unusable(double value) {
-  if (std::isnan(value)) return "found NaN";
-  if (std::isinf(value)) return value > 0 ? "found Inf" : "found -Inf";
-  return fmt::format("found {}, beyond the range of float", value);
-}
-
-constexpr const char* kUnusableAdvice =
-    "expected finite numbers; mend the row, or make it null if the item has no embedding";
-
-bool all_zero(std::span<const float> row) {
-  return std::ranges::all_of(row, [](float value) { return value == 0.0F; });
-}
-
 struct Position {
   std::size_t row;
   std::size_t col;
@@ -99,7 +73,7 @@ std::optional<Position> inspect(const NpyFile& file, std::span<const std::int64_
     const auto row = static_cast<std::size_t>(rows[i]);
     file.read_row(row, values);
     if (const auto col = first_unusable(std::span<const float>(values))) return Position{row, *col};
-    is_zero[i] = all_zero(values) ? 1 : 0;
+    is_zero[i] = all_zero(std::span<const float>(values)) ? 1 : 0;
   }
   return std::nullopt;
 }
@@ -116,8 +90,8 @@ std::vector<std::uint8_t> find_zero_rows(const std::filesystem::path& path, cons
   const auto first = std::ranges::find_if(unusable, [](const auto& position) { return position.has_value(); });
   if (first != unusable.end()) {
     const auto [row, col] = **first;
-    throw DataError(fmt::format("{}: row {} (0-based), item {}, column {}: {}; {}", path.string(), row, row, col,
-                                describe_unusable(file.value(row, col)), kUnusableAdvice));
+    throw DataError(fmt::format("{}: row {} (0-based), item {}, column {}: {}", path.string(), row, row, col,
+                                describe_unusable(file.value(row, col))));
   }
   return is_zero;
 }
@@ -134,7 +108,7 @@ std::vector<std::int64_t> draw_rows(const NpyFile& file, const CatalogueOptions&
   for (const std::int64_t row : all) {
     if (options.zero_is_missing) {
       file.read_row(static_cast<std::size_t>(row), values);
-      if (all_zero(values)) continue;
+      if (all_zero(std::span<const float>(values))) continue;
     }
     const auto place = sample.offer(sample_key(row, options.sample_seed), drawn.size());
     if (!place) continue;
@@ -145,30 +119,6 @@ std::vector<std::int64_t> draw_rows(const NpyFile& file, const CatalogueOptions&
   num_embeddings = sample.num_offered();
   std::ranges::sort(drawn);
   return drawn;
-}
-
-[[noreturn]] void fail_without_embedding(const std::string& place) {
-  throw DataError(
-      fmt::format("{}: no item has an embedding: every row is null, or zero where zero means missing", place));
-}
-
-/// SQL that gives FLOAT[] or DOUBLE[], and which of them.
-struct ListColumn {
-  std::string expression;
-  bool is_double = true;
-};
-
-ListColumn list_column(const TableSource& table, const TableColumn& column) {
-  const std::string quoted = sql_name(column.name);
-  const std::string element = column.type.substr(0, column.type.find('['));
-  const bool is_nested = column.type.find('[') != column.type.rfind('[');
-  if (column.is_list() && !is_nested && element == "FLOAT") return {fmt::format("CAST({} AS FLOAT[])", quoted), false};
-  const bool is_list_of_numbers = column.is_list() && !is_nested && TableColumn{"", element}.is_number();
-  if (is_list_of_numbers || column.type == "VARCHAR" || column.type == "JSON" || column.type == "JSON[]") {
-    return {fmt::format("TRY_CAST({} AS DOUBLE[])", quoted), true};
-  }
-  throw DataError(fmt::format("{}: column {}: expected a list of numbers (FLOAT[]), found {}", table.path(),
-                              column.name, column.type));
 }
 
 /// Collects the rows of a table, or a sample of them.
@@ -272,8 +222,7 @@ class TableLoader {
       if (!elements.is_valid(list.offset + j)) fail(fmt::format("expected a number at place {}, found null", j));
     }
     if (const auto bad = first_unusable(values)) {
-      fail(fmt::format("at place {} {}; {}", *bad, describe_unusable(static_cast<double>(values[*bad])),
-                       kUnusableAdvice));
+      fail(fmt::format("at place {} {}", *bad, describe_unusable(static_cast<double>(values[*bad]))));
     }
   }
 
@@ -281,8 +230,7 @@ class TableLoader {
   void add_list(const ColumnView& elements, duckdb_list_entry list) {
     const std::span<const T> values(elements.values<T>() + list.offset, list.length);
     check<T>(elements, list, values);
-    if (options_.zero_is_missing && std::ranges::all_of(values, [](T value) { return value == 0; }))
-      return add_without_embedding();
+    if (options_.zero_is_missing && all_zero(values)) return add_without_embedding();
     const std::uint64_t key =
         id_.is_text ? sample_key(text_, options_.sample_seed) : sample_key(integer_, options_.sample_seed);
     const auto place = sample_.offer(key, stored_row_.size());

@@ -176,14 +176,14 @@ struct Envelope {
   std::size_t data_begin;
 };
 
-Envelope open_envelope(const std::filesystem::path& path, std::string_view file) {
+Envelope open_envelope(const std::filesystem::path& path, std::string_view file, std::size_t file_bytes) {
   constexpr std::size_t kVersionAt = kMagic.size();
   constexpr std::size_t kLengthAt = kVersionAt + 2;
   if (!file.starts_with(kMagic) || file.size() < kLengthAt + 2) {
     throw DataError(
         fmt::format("{}: expected an NPY file (it begins with \\x93NUMPY), found something else in its {} "
                     "bytes; write it with numpy.save",
-                    path.string(), file.size()));
+                    path.string(), file_bytes));
   }
   const int major = static_cast<unsigned char>(file[kVersionAt]);
   const int minor = static_cast<unsigned char>(file[kVersionAt + 1]);
@@ -196,18 +196,23 @@ Envelope open_envelope(const std::filesystem::path& path, std::string_view file)
   if (file.size() >= header_at) std::memcpy(&length, file.data() + kLengthAt, length_bytes);
   if (file.size() < header_at || length > file.size() - header_at) {
     throw DataError(fmt::format("{}: truncated: expected an NPY header of {} bytes, found a file of {} bytes",
-                                path.string(), length, file.size()));
+                                path.string(), length, file_bytes));
   }
   return {file.substr(header_at, length), header_at + length};
 }
 
 }  // namespace
 
-NpyFile::NpyFile(const std::filesystem::path& path) : file_(path) {
-  const auto bytes = file_.bytes();
-  const auto envelope = open_envelope(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+std::size_t NpyLayout::row_bytes() const {
+  return cols * bytes_of(element);
+}
+
+NpyLayout read_npy_layout(const std::filesystem::path& path, std::span<const std::byte> beginning,
+                          std::size_t file_bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(beginning.data()), beginning.size());
+  const auto envelope = open_envelope(path, text, file_bytes);
   const auto fields = HeaderParser(path, envelope.header).parse();
-  element_ = element_of(path, *fields.descr);
+  const NpyElement element = element_of(path, *fields.descr);
   const auto& shape = *fields.shape;
   if (shape.size() != 2) {
     throw DataError(fmt::format("{}: expected 2 dimensions (items, columns), found {}: ({}); reshape the array",
@@ -224,39 +229,47 @@ NpyFile::NpyFile(const std::filesystem::path& path) : file_(path) {
   }
   std::size_t expected = 0;
   const bool overflow = __builtin_mul_overflow(shape[0], shape[1], &expected) ||
-                        __builtin_mul_overflow(expected, bytes_of(element_), &expected);
-  const std::size_t found = bytes.size() - envelope.data_begin;
+                        __builtin_mul_overflow(expected, bytes_of(element), &expected);
+  const std::size_t found = file_bytes - envelope.data_begin;
   if (overflow || expected != found) {
     throw DataError(fmt::format("{}: {}: expected {} bytes of data for shape ({}, {}) of {}, found {}", path.string(),
                                 overflow || expected > found ? "truncated" : "something follows the array",
                                 overflow ? "more than 2^64" : std::to_string(expected), shape[0], shape[1],
                                 *fields.descr, found));
   }
-  data_begin_ = envelope.data_begin;
-  rows_ = shape[0];
-  cols_ = shape[1];
+  return {element, shape[0], shape[1], envelope.data_begin};
 }
 
+NpyFile::NpyFile(const std::filesystem::path& path)
+    : file_(path), layout_(read_npy_layout(path, file_.bytes(), file_.bytes().size())) {}
+
 const std::byte* NpyFile::at(std::size_t row, std::size_t col) const {
-  return file_.bytes().data() + data_begin_ + (row * cols_ + col) * bytes_of(element_);
+  return file_.bytes().data() + layout_.data_begin + row * layout_.row_bytes() + col * bytes_of(layout_.element);
 }
 
 void NpyFile::read_row(std::size_t row, std::span<float> out) const {
-  if (element_ == NpyElement::f32) {
-    std::memcpy(out.data(), at(row, 0), cols_ * sizeof(float));
+  read_npy_elements(layout_.element, at(row, 0), out);
+}
+
+double NpyFile::value(std::size_t row, std::size_t col) const {
+  return read_npy_element(layout_.element, at(row, col));
+}
+
+void read_npy_elements(NpyElement element, const std::byte* bytes, std::span<float> out) {
+  if (element == NpyElement::f32) {
+    std::memcpy(out.data(), bytes, out.size_bytes());
     return;
   }
   constexpr double kMax = std::numeric_limits<float>::max();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  for (std::size_t col = 0; col < cols_; ++col) {
-    const double number = value(row, col);
-    out[col] = number > kMax ? kInfinity : number < -kMax ? -kInfinity : static_cast<float>(number);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const double number = read_npy_element(element, bytes + i * bytes_of(element));
+    out[i] = number > kMax ? kInfinity : number < -kMax ? -kInfinity : static_cast<float>(number);
   }
 }
 
-double NpyFile::value(std::size_t row, std::size_t col) const {
-  const std::byte* bytes = at(row, col);
-  switch (element_) {
+double read_npy_element(NpyElement element, const std::byte* bytes) {
+  switch (element) {
     case NpyElement::f16: {
       std::uint16_t half = 0;
       std::memcpy(&half, bytes, sizeof half);

@@ -31,49 +31,89 @@ constexpr const char* kMetadataKey = "neume";
 constexpr const char* kItemColumn = "item_id";
 constexpr std::size_t kMaxCodebookSize = kNoCode;
 
-void check_family(const CodeFamily& family, std::size_t num_items) {
-  const std::size_t layers = family.num_layers();
-  if (layers == 0 || family.codes.size() != num_items * layers) {
-    throw InvalidArgument(fmt::format("family {}: expected {} items x {} layers of codes, found {}", family.name,
-                                      num_items, layers, family.codes.size()));
+constexpr std::size_t kItemsAtOnce = 16384;
+
+/// Some items of a SidsSource.
+class SidsRows {
+ public:
+  explicit SidsRows(const SidsSource& source) : source_(source), codes_(source.families()) {
+    valid_.resize(codes_.size());
   }
-  for (std::size_t i = 0; i < family.codes.size(); ++i) {
-    const Code code = family.codes[i];
-    const bool has = family.has(i / layers);
-    if (has ? code >= family.codebook_sizes[i % layers] : code != kNoCode) {
-      throw InvalidArgument(fmt::format("family {}: item row {}: code {} does not fit layer {} of {} codes",
-                                        family.name, i / layers, code, i % layers, family.codebook_sizes[i % layers]));
+
+  void read(std::size_t first, std::size_t count) {
+    if (source_.has_text_ids()) {
+      texts_.resize(count);
+      source_.read_ids(first, std::span<std::string>(texts_));
+    } else {
+      integers_.resize(count);
+      source_.read_ids(first, std::span<std::int64_t>(integers_));
     }
+    for (std::size_t f = 0; f < codes_.size(); ++f) {
+      codes_[f].codes.resize(count * codes_[f].num_layers());
+      source_.read_codes(f, first, codes_[f].codes);
+      valid_[f].resize(count);
+      for (std::size_t i = 0; i < count; ++i) valid_[f][i] = codes_[f].has(i) ? 1 : 0;
+    }
+  }
+
+  const std::vector<std::string>& texts() const { return texts_; }
+  const std::vector<std::int64_t>& integers() const { return integers_; }
+  const std::vector<CodeFamily>& families() const { return codes_; }
+  const std::vector<std::uint8_t>& valid(std::size_t family) const { return valid_[family]; }
+
+ private:
+  const SidsSource& source_;
+  std::vector<std::string> texts_;
+  std::vector<std::int64_t> integers_;
+  std::vector<CodeFamily> codes_;  // of these items
+  std::vector<std::vector<std::uint8_t>> valid_;
+};
+
+/// Calls work(first item, rows) for all items, some at a time.
+template <class Work>
+void for_all_items(const SidsSource& sids, const Work& work) {
+  SidsRows rows(sids);
+  for (std::size_t first = 0; first < sids.num_items(); first += kItemsAtOnce) {
+    rows.read(first, std::min(kItemsAtOnce, sids.num_items() - first));
+    work(first, rows);
   }
 }
 
-/// Hash of the ids and all codes: a damaged file must not be read as another catalogue.
-std::string content_fingerprint(const SemanticIds& sids) {
-  std::string parts;
-  if (sids.items.is_text()) {
-    std::string names;
-    for (const auto& id : sids.items.texts()) names += fmt::format("{}:{}", id.size(), id);
-    parts = base::fingerprint(std::as_bytes(std::span(names)));
-  } else {
-    parts = base::fingerprint(std::as_bytes(std::span(sids.items.integers())));
+/// Throws InvalidArgument for a code that does not fit its layer; item 0 of `family` is item `first` of all.
+void check_codes(const CodeFamily& family, std::size_t first) {
+  const std::size_t layers = family.num_layers();
+  for (std::size_t i = 0; i < family.codes.size(); ++i) {
+    const Code code = family.codes[i];
+    if (family.has(i / layers) ? code < family.codebook_sizes[i % layers] : code == kNoCode) continue;
+    throw InvalidArgument(fmt::format("family {}: item row {}: code {} does not fit layer {} of {} codes", family.name,
+                                      first + i / layers, code, i % layers, family.codebook_sizes[i % layers]));
   }
-  for (const auto& family : sids.families) parts += base::fingerprint(std::as_bytes(std::span(family.codes)));
+}
+
+/// Hash of the ids and all codes: a damaged file must not be read as another catalogue. Checks the codes as well.
+std::string content_fingerprint(const SidsSource& sids) {
+  base::PieceHash ids;
+  std::vector<base::PieceHash> codes(sids.families().size());
+  for_all_items(sids, [&](std::size_t first, const SidsRows& rows) {
+    for (const auto& id : rows.texts()) ids.add(fmt::format("{}:{}", id.size(), id));
+    ids.add(std::as_bytes(std::span(rows.integers())));
+    for (std::size_t f = 0; f < codes.size(); ++f) {
+      check_codes(rows.families()[f], first);
+      codes[f].add(std::as_bytes(std::span(rows.families()[f].codes)));
+    }
+  });
+  std::string parts = ids.fingerprint();
+  for (const auto& family : codes) parts += family.fingerprint();
   return base::fingerprint(std::as_bytes(std::span(parts)));
 }
 
-std::string metadata_of(const SemanticIds& sids) {
+std::string metadata_of(const SidsSource& sids) {
   Json metadata{{"format", kFormat}, {"version", kVersion}, {"families", Json::array()}};
-  for (const auto& family : sids.families) {
+  for (const auto& family : sids.families()) {
     metadata["families"].push_back({{"name", family.name}, {"codebook_sizes", family.codebook_sizes}});
   }
   metadata["content"] = content_fingerprint(sids);
   return metadata.dump();
-}
-
-std::vector<std::uint8_t> validity_of(const CodeFamily& family) {
-  std::vector<std::uint8_t> valid(family.num_items());
-  for (std::size_t item = 0; item < valid.size(); ++item) valid[item] = family.has(item) ? 1 : 0;
-  return valid;
 }
 
 [[noreturn]] void fail(const Path& path, const std::string& what) {
@@ -184,49 +224,73 @@ void check_magic(const Path& path) {
   }
 }
 
-void write_json_line(std::ostream& out, const SemanticIds& sids, std::size_t item) {
-  const Json id = sids.items.is_text() ? Json(sids.items.texts()[item]) : Json(sids.items.integers()[item]);
-  out << "{\"item\": " << id.dump();
-  for (const auto& family : sids.families) {
-    out << ", " << Json(family.name).dump() << ": ";
-    if (!family.has(item)) {
-      out << "null";
+/// Appends the line of the i-th item of `rows`.
+void add_json_line(const SidsRows& rows, std::size_t i, std::string& out) {
+  const Json id = rows.texts().empty() ? Json(rows.integers()[i]) : Json(rows.texts()[i]);
+  out += fmt::format("{{\"item\": {}", id.dump());
+  for (const auto& family : rows.families()) {
+    out += fmt::format(", {}: ", Json(family.name).dump());
+    if (!family.has(i)) {
+      out += "null";
       continue;
     }
-    const auto codes = family.of(item);
+    const auto codes = family.of(i);
     for (std::size_t layer = 0; layer < codes.size(); ++layer) {
-      out << (layer == 0 ? "[" : ", ") << fmt::format("\"<{}_{}>\"", static_cast<char>('a' + layer), codes[layer]);
+      out += fmt::format("{}\"<{}_{}>\"", layer == 0 ? "[" : ", ", static_cast<char>('a' + layer), codes[layer]);
     }
-    out << "]";
+    out += "]";
   }
-  out << "}\n";
+  out += "}\n";
 }
 
 }  // namespace
 
-void write_semantic_ids(const Path& path, const SemanticIds& sids) {
-  const std::size_t num_items = sids.items.size();
-  if (sids.families.empty()) throw InvalidArgument("semantic IDs need at least one code family");
-  std::vector<ColumnSpec> specs{{kItemColumn, sids.items.is_text() ? ColumnType::text : ColumnType::int64}};
-  std::vector<std::vector<std::uint8_t>> validity;
+SidsInMemory::SidsInMemory(const SemanticIds& sids) : sids_(sids) {
   for (const auto& family : sids.families) {
-    check_family(family, num_items);
-    specs.push_back({family.name, ColumnType::code_list});
-    validity.push_back(validity_of(family));
+    if (family.num_layers() == 0 || family.codes.size() != sids.items.size() * family.num_layers())
+      throw InvalidArgument(fmt::format("family {}: expected {} items x {} layers of codes, found {}", family.name,
+                                        sids.items.size(), family.num_layers(), family.codes.size()));
+    families_.push_back({family.name, family.codebook_sizes, {}});
   }
-  std::vector<ColumnData> columns;
-  if (sids.items.is_text()) {
-    columns.emplace_back(std::span<const std::string>(sids.items.texts()));
-  } else {
-    columns.emplace_back(std::span<const std::int64_t>(sids.items.integers()));
-  }
-  for (std::size_t f = 0; f < sids.families.size(); ++f) {
-    const CodeFamily& family = sids.families[f];
-    columns.emplace_back(CodeRows{family.codes, family.num_layers()}, validity[f]);
-  }
-  TableWriter writer(std::move(specs));
-  writer.append(columns);
-  writer.finish(path, {{kMetadataKey, metadata_of(sids)}});
+}
+
+void SidsInMemory::read_ids(std::size_t first, std::span<std::int64_t> out) const {
+  std::copy_n(sids_.items.integers().data() + first, out.size(), out.data());
+}
+
+void SidsInMemory::read_ids(std::size_t first, std::span<std::string> out) const {
+  std::copy_n(sids_.items.texts().data() + first, out.size(), out.data());
+}
+
+void SidsInMemory::read_codes(std::size_t family, std::size_t first, std::span<Code> out) const {
+  const CodeFamily& found = sids_.families[family];
+  std::copy_n(found.codes.data() + first * found.num_layers(), out.size(), out.data());
+}
+
+void write_semantic_ids(const Path& path, const SemanticIds& sids) {
+  write_semantic_ids(path, SidsInMemory(sids));
+}
+
+void write_semantic_ids(const Path& path, const SidsSource& sids) {
+  if (sids.families().empty()) throw InvalidArgument("semantic IDs need at least one code family");
+  std::vector<ColumnSpec> specs{{kItemColumn, sids.has_text_ids() ? ColumnType::text : ColumnType::int64}};
+  for (const auto& family : sids.families()) specs.push_back({family.name, ColumnType::code_list});
+  SidsRows rows(sids);
+  const auto supply = [&](std::size_t first, std::size_t count) {
+    rows.read(first, count);
+    std::vector<ColumnData> columns;
+    if (sids.has_text_ids()) {
+      columns.emplace_back(std::span<const std::string>(rows.texts()));
+    } else {
+      columns.emplace_back(std::span<const std::int64_t>(rows.integers()));
+    }
+    for (std::size_t f = 0; f < rows.families().size(); ++f) {
+      const CodeFamily& family = rows.families()[f];
+      columns.emplace_back(CodeRows{family.codes, family.num_layers()}, rows.valid(f));
+    }
+    return columns;
+  };
+  write_table(path, specs, sids.num_items(), supply, {{kMetadataKey, metadata_of(sids)}});
 }
 
 SemanticIds read_semantic_ids(const Path& path) {
@@ -246,7 +310,7 @@ SemanticIds read_semantic_ids(const Path& path) {
   QueryRows rows = table.select(select_list);
   while (rows.next()) reader.add(rows);
   SemanticIds sids = reader.finish();
-  const std::string found = content_fingerprint(sids);
+  const std::string found = content_fingerprint(SidsInMemory(sids));
   if (found != promise.content) {
     fail(path, fmt::format("expected content with the fingerprint {}, found {}: it was changed after it was written",
                            promise.content, found));
@@ -255,14 +319,23 @@ SemanticIds read_semantic_ids(const Path& path) {
 }
 
 void write_semantic_ids_json(const Path& path, const SemanticIds& sids) {
+  write_semantic_ids_json(path, SidsInMemory(sids));
+}
+
+void write_semantic_ids_json(const Path& path, const SidsSource& sids) {
   constexpr std::size_t kMaxLayers = 26;  // letters of the alphabet
-  for (const auto& family : sids.families) {
-    check_family(family, sids.items.size());
+  for (const auto& family : sids.families())
     if (family.num_layers() > kMaxLayers) throw InvalidArgument(fmt::format("family {}: too many layers", family.name));
-  }
   base::write_atomically(path, [&](const Path& temporary) {
     std::ofstream out(temporary, std::ios::binary);
-    for (std::size_t item = 0; item < sids.items.size(); ++item) write_json_line(out, sids, item);
+    std::string lines;
+    for_all_items(sids, [&](std::size_t first, const SidsRows& rows) {
+      lines.clear();
+      for (const auto& family : rows.families()) check_codes(family, first);
+      const std::size_t count = std::max(rows.texts().size(), rows.integers().size());
+      for (std::size_t i = 0; i < count; ++i) add_json_line(rows, i, lines);
+      out << lines;
+    });
     out.close();
     if (!out) throw DataError(fmt::format("{}: cannot write; is the disk full?", path.string()));
   });

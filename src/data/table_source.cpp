@@ -9,6 +9,8 @@
 #include <optional>
 #include <string_view>
 
+#include "base/parallel.hpp"
+
 namespace neume::data {
 
 namespace {
@@ -153,7 +155,12 @@ QueryRows TableSource::select(const std::string& select_list) {
 }
 
 void TableSource::limit_memory(std::size_t size_bytes) {
+  // A list column of a Parquet file that DuckDB wrote has pages of up to 100 MiB, and a thread holds several buffers of
+  // that size: with two threads a limit of 430 MiB was too little, 400 MiB are enough for one.
+  constexpr std::size_t kBytesAThread = std::size_t{448} << 20;
+  const std::size_t threads = std::clamp<std::size_t>(size_bytes / kBytesAThread, 1, base::num_threads());
   database_->execute(fmt::format("SET memory_limit = '{}B'", size_bytes));
+  database_->execute(fmt::format("SET threads = {}", threads));
 }
 
 TableColumn TableSource::describe(const std::string& expression) {

@@ -59,7 +59,7 @@ class TableSource {
   QueryRows select(const std::string& select_list);
   /// Any query in the database of the table (for what the file says of itself).
   QueryRows query(const std::string& sql) { return database_->query(sql); }
-  /// The most memory that DuckDB takes for queries of this table from now on.
+  /// The most memory that DuckDB takes for queries of this table from now on; fewer threads where it is little.
   void limit_memory(std::size_t size_bytes);
   /// An SQL expression over the table's columns, as a column. Throws DataError where it does not parse or bind.
   TableColumn describe(const std::string& expression);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <type_traits>
 #include <utility>
 
@@ -59,6 +60,34 @@ std::size_t values_kind(ColumnType type) {
       return 5;
   }
   throw InternalError("a column type without values");
+}
+
+duckdb_logical_type logical_type(ColumnType type) {
+  const auto list_of = [](duckdb_type element) {
+    duckdb_logical_type child = duckdb_create_logical_type(element);
+    const duckdb_logical_type list = duckdb_create_list_type(child);
+    duckdb_destroy_logical_type(&child);
+    return list;
+  };
+  switch (type) {
+    case ColumnType::int64:
+      return duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
+    case ColumnType::uint8:
+      return duckdb_create_logical_type(DUCKDB_TYPE_UTINYINT);
+    case ColumnType::boolean:
+      return duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
+    case ColumnType::float64:
+      return duckdb_create_logical_type(DUCKDB_TYPE_DOUBLE);
+    case ColumnType::timestamp:
+      return duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP);
+    case ColumnType::text:
+      return duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+    case ColumnType::float_list:
+      return list_of(DUCKDB_TYPE_FLOAT);
+    case ColumnType::code_list:
+      return list_of(DUCKDB_TYPE_USMALLINT);
+  }
+  throw InternalError("a column type without a DuckDB type");
 }
 
 std::size_t num_rows_of(std::span<const std::string> values) {
@@ -134,7 +163,135 @@ std::string metadata_option(const std::map<std::string, std::string>& metadata) 
   return list.empty() ? "" : fmt::format(", KV_METADATA {{{}}}", list);
 }
 
+/// Checks that the values fit the columns and returns the number of rows.
+std::size_t check_columns(const std::vector<ColumnSpec>& specs, std::span<const ColumnData> columns) {
+  if (columns.size() != specs.size()) {
+    throw InvalidArgument(fmt::format("expected {} columns, found {}", specs.size(), columns.size()));
+  }
+  std::size_t num_rows = 0;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto& [values, valid] = columns[i];
+    const std::size_t rows = std::visit([](const auto& v) { return num_rows_of(v); }, values);
+    if (i == 0) num_rows = rows;
+    if (values.index() != values_kind(specs[i].type)) {
+      throw InvalidArgument(
+          fmt::format("column {}: the values are not of its type {}", specs[i].name, sql_type(specs[i].type)));
+    }
+    if (rows != num_rows || (!valid.empty() && valid.size() != rows)) {
+      throw InvalidArgument(fmt::format("column {}: expected {} rows, found {} values and {} validity flags",
+                                        specs[i].name, num_rows, rows, valid.size()));
+    }
+  }
+  return num_rows;
+}
+
+void fill_chunk(duckdb_data_chunk chunk, std::span<const ColumnData> columns, std::size_t begin, std::size_t count) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, i);
+    std::visit(Fill{vector, begin, count}, columns[i].values);
+    if (!columns[i].valid.empty()) mark_nulls(vector, columns[i].valid.subspan(begin, count));
+  }
+  duckdb_data_chunk_set_size(chunk, count);
+}
+
+/// Writes what a query gives as a Parquet file.
+void copy_to_file(Database& database, const std::string& query, const std::filesystem::path& path,
+                  const std::map<std::string, std::string>& metadata) {
+  base::write_atomically(path, [&](const std::filesystem::path& temporary) {
+    const std::string copy = fmt::format("COPY {} TO {} (FORMAT parquet, COMPRESSION zstd{})", query,
+                                         sql_text(temporary.string()), metadata_option(metadata));
+    try {
+      database.execute(copy);
+    } catch (const DataError& error) {
+      throw DataError(fmt::format("{}: cannot write: {}", path.string(), error.what()));
+    }
+  });
+}
+
+/// A RowSupply as a table function of DuckDB. Lives as long as the database.
+class SuppliedTable {
+ public:
+  SuppliedTable(const std::vector<ColumnSpec>& columns, std::size_t num_rows, const RowSupply& rows)
+      : columns_(columns), num_rows_(num_rows), rows_(rows) {}
+
+  /// Makes `FROM supplied_rows()` known.
+  void add_to(Database& database) {
+    duckdb_table_function function = duckdb_create_table_function();
+    duckdb_table_function_set_name(function, "supplied_rows");
+    duckdb_table_function_set_extra_info(function, this, nullptr);
+    duckdb_table_function_set_bind(function, [](duckdb_bind_info info) {
+      static_cast<SuppliedTable*>(duckdb_bind_get_extra_info(info))->bind(info);
+    });
+    // One thread: rows keep their order, and the supply need not be safe to share.
+    duckdb_table_function_set_init(function, [](duckdb_init_info info) { duckdb_init_set_max_threads(info, 1); });
+    duckdb_table_function_set_function(function, [](duckdb_function_info info, duckdb_data_chunk chunk) {
+      static_cast<SuppliedTable*>(duckdb_function_get_extra_info(info))->fill(info, chunk);
+    });
+    const auto state = duckdb_register_table_function(database.connection(), function);
+    duckdb_destroy_table_function(&function);
+    if (state == DuckDBError) throw InternalError("DuckDB does not take a table function");
+  }
+
+  /// The exception that ended the supply, if one did: exceptions must not pass through DuckDB.
+  std::exception_ptr failure() const { return failure_; }
+
+ private:
+  void bind(duckdb_bind_info info) const {
+    for (const ColumnSpec& column : columns_) {
+      duckdb_logical_type type = logical_type(column.type);
+      duckdb_bind_add_result_column(info, column.name.c_str(), type);
+      duckdb_destroy_logical_type(&type);
+    }
+    duckdb_bind_set_cardinality(info, num_rows_, true);
+  }
+
+  void fill(duckdb_function_info info, duckdb_data_chunk chunk) noexcept {
+    try {
+      const std::size_t count = std::min(kChunkRows, num_rows_ - next_);
+      const std::vector<ColumnData> columns = count == 0 ? std::vector<ColumnData>() : rows_(next_, count);
+      if (count > 0 && check_columns(columns_, columns) != count)
+        throw InvalidArgument(fmt::format("expected {} rows from row {} on", count, next_));
+      fill_chunk(chunk, columns, 0, count);
+      next_ += count;
+    } catch (...) {
+      failure_ = std::current_exception();
+      duckdb_function_set_error(info, "no more rows");
+    }
+  }
+
+  const std::vector<ColumnSpec>& columns_;
+  std::size_t num_rows_;
+  const RowSupply& rows_;
+  std::size_t next_ = 0;
+  std::exception_ptr failure_;
+};
+
+void check_names(const std::vector<ColumnSpec>& columns) {
+  if (columns.empty()) throw InvalidArgument("a table needs at least one column");
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (columns[i].name == columns[j].name) {
+        throw InvalidArgument(fmt::format("a table cannot have two columns called {}", columns[i].name));
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void write_table(const std::filesystem::path& path, const std::vector<ColumnSpec>& columns, std::size_t num_rows,
+                 const RowSupply& rows, const std::map<std::string, std::string>& metadata) {
+  check_names(columns);
+  SuppliedTable supplied(columns, num_rows, rows);
+  Database database("table writer");
+  supplied.add_to(database);
+  try {
+    copy_to_file(database, "(FROM supplied_rows())", path, metadata);
+  } catch (const DataError&) {
+    if (supplied.failure()) std::rethrow_exception(supplied.failure());
+    throw;
+  }
+}
 
 class TableWriter::Impl {
  public:
@@ -155,8 +312,10 @@ class TableWriter::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  /// Checks the shapes and returns the number of rows.
-  std::size_t check(std::span<const ColumnData> columns) const;
+  std::size_t check(std::span<const ColumnData> columns) const {
+    if (finished_) throw InvalidArgument("the table has been finished: nothing can be appended to it");
+    return check_columns(columns_, columns);
+  }
   void append_rows(std::span<const ColumnData> columns, std::size_t begin, std::size_t count);
   void finish(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata);
 
@@ -175,36 +334,9 @@ class TableWriter::Impl {
   bool finished_ = false;
 };
 
-std::size_t TableWriter::Impl::check(std::span<const ColumnData> columns) const {
-  if (finished_) throw InvalidArgument("the table has been finished: nothing can be appended to it");
-  if (columns.size() != columns_.size()) {
-    throw InvalidArgument(fmt::format("expected {} columns, found {}", columns_.size(), columns.size()));
-  }
-  std::size_t num_rows = 0;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const auto& [values, valid] = columns[i];
-    const std::size_t rows = std::visit([](const auto& v) { return num_rows_of(v); }, values);
-    if (i == 0) num_rows = rows;
-    if (values.index() != values_kind(columns_[i].type)) {
-      throw InvalidArgument(
-          fmt::format("column {}: the values are not of its type {}", columns_[i].name, sql_type(columns_[i].type)));
-    }
-    if (rows != num_rows || (!valid.empty() && valid.size() != rows)) {
-      throw InvalidArgument(fmt::format("column {}: expected {} rows, found {} values and {} validity flags",
-                                        columns_[i].name, num_rows, rows, valid.size()));
-    }
-  }
-  return num_rows;
-}
-
 void TableWriter::Impl::append_rows(std::span<const ColumnData> columns, std::size_t begin, std::size_t count) {
   duckdb_data_chunk_reset(chunk_);
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const duckdb_vector vector = duckdb_data_chunk_get_vector(chunk_, i);
-    std::visit(Fill{vector, begin, count}, columns[i].values);
-    if (!columns[i].valid.empty()) mark_nulls(vector, columns[i].valid.subspan(begin, count));
-  }
-  duckdb_data_chunk_set_size(chunk_, count);
+  fill_chunk(chunk_, columns, begin, count);
   if (duckdb_append_data_chunk(appender_, chunk_) == DuckDBError) fail_appending();
   num_rows_ += count;
 }
@@ -213,26 +345,11 @@ void TableWriter::Impl::finish(const std::filesystem::path& path, const std::map
   if (finished_) throw InvalidArgument("the table has been finished already");
   if (duckdb_appender_close(appender_) == DuckDBError) fail_appending();
   finished_ = true;
-  base::write_atomically(path, [&](const std::filesystem::path& temporary) {
-    const std::string copy = fmt::format("COPY rows TO {} (FORMAT parquet, COMPRESSION zstd{})",
-                                         sql_text(temporary.string()), metadata_option(metadata));
-    try {
-      database_.execute(copy);
-    } catch (const DataError& error) {
-      throw DataError(fmt::format("{}: cannot write: {}", path.string(), error.what()));
-    }
-  });
+  copy_to_file(database_, "rows", path, metadata);
 }
 
 TableWriter::TableWriter(std::vector<ColumnSpec> columns, std::size_t max_memory_mib) {
-  if (columns.empty()) throw InvalidArgument("a table needs at least one column");
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (columns[i].name == columns[j].name) {
-        throw InvalidArgument(fmt::format("a table cannot have two columns called {}", columns[i].name));
-      }
-    }
-  }
+  check_names(columns);
   impl_ = std::make_unique<Impl>(std::move(columns), max_memory_mib);
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -53,6 +54,15 @@ struct ColumnData {
   ColumnData(ColumnValues column_values, std::span<const std::uint8_t> validity = {})
       : values(column_values), valid(validity) {}
 };
+
+/// Gives rows [first, first + count) of a table, one ColumnData a column; what they borrow must last until the next
+/// call. Called in order, from one thread at a time.
+using RowSupply = std::function<std::vector<ColumnData>(std::size_t first, std::size_t count)>;
+
+/// Writes a table of `num_rows` rows that are asked for as they are written: no more than a row group (122,880 rows) is
+/// in memory. Otherwise as TableWriter, with the same errors; what `rows` throws goes on, and no file is left.
+void write_table(const std::filesystem::path& path, const std::vector<ColumnSpec>& columns, std::size_t num_rows,
+                 const RowSupply& rows, const std::map<std::string, std::string>& metadata = {});
 
 /// Collects rows in memory (about the size of the raw values) and writes them as one Parquet file. Not thread-safe.
 class TableWriter {

@@ -204,6 +204,29 @@ Reconstruction reconstruct_family(const data::Catalogue& catalogue, const Quanti
   return quantizer.reconstruction(catalogue.gather(quantizer.shape().block_names, items).view(), codes);
 }
 
+double mean_squared_error(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family) {
+  check_modalities(catalogue, quantizer);
+  const std::size_t num_layers = quantizer.num_layers();
+  std::vector<std::uint32_t> items;
+  std::vector<Code> codes;
+  double sum = 0.0;
+  std::size_t total = 0;
+  for (std::uint32_t item = 0; item < family.num_items(); ++item) {
+    if (family.has(item)) {
+      items.push_back(item);
+      codes.insert(codes.end(), family.of(item).begin(), family.of(item).begin() + std::ptrdiff_t(num_layers));
+    }
+    const bool is_last = item + 1 == family.num_items();
+    if (items.empty() || (items.size() < kItemsAtOnce && !is_last)) continue;
+    const Matrix rows = catalogue.gather(quantizer.shape().block_names, items);
+    sum += quantizer.reconstruction(rows.view(), codes).mse.back() * static_cast<double>(items.size());
+    total += items.size();
+    items.clear();
+    codes.clear();
+  }
+  return total == 0 ? 0.0 : sum / static_cast<double>(total);
+}
+
 VerifyReport verify_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& stored,
                            const VerifyOptions& options) {
   check_modalities(catalogue, quantizer);

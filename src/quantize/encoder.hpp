@@ -54,6 +54,10 @@ CodeFamily encode_family(const data::Catalogue& catalogue, const Quantizer& quan
 Reconstruction reconstruct_family(const data::Catalogue& catalogue, const Quantizer& quantizer,
                                   const CodeFamily& family);
 
+/// Mean squared distance (Reconstruction::mse of all layers) of the items that have an ID to what it stands for, with
+/// no more than some thousand rows in memory. Throws as reconstruct_family.
+double mean_squared_error(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family);
+
 /// What verify_family tries. A batch below 128 rows costs as much as 128, so such batches cover an even spread of rows,
 /// as many as cost about one pass over all of them.
 struct VerifyOptions {

@@ -209,5 +209,54 @@ TEST_F(Tables, AFailedWriteLeavesTheOldFile) {
   EXPECT_EQ(base::read_file(path("file")), "old");
 }
 
+TEST_F(Tables, SuppliedRowsAreThoseOfAWriter) {
+  constexpr std::size_t kRows = 130'000;  // more than a row group
+  std::vector<std::int64_t> ids(kRows);
+  std::vector<std::uint16_t> codes(2 * kRows);
+  std::vector<std::uint8_t> valid(kRows);
+  for (std::size_t i = 0; i < kRows; ++i) {
+    ids[i] = static_cast<std::int64_t>(7 * i);
+    codes[2 * i] = static_cast<std::uint16_t>(i % 1000);
+    valid[i] = i % 3 != 0;
+  }
+  const std::vector<ColumnSpec> specs{{"i", ColumnType::int64}, {"c", ColumnType::code_list}};
+  const auto supply = [&](std::size_t first, std::size_t count) {
+    const CodeRows lists{std::span<const std::uint16_t>(codes).subspan(2 * first, 2 * count), 2};
+    return std::vector<ColumnData>{{std::span<const std::int64_t>(ids).subspan(first, count)},
+                                   {lists, std::span<const std::uint8_t>(valid).subspan(first, count)}};
+  };
+  TableWriter writer(specs);
+  writer.append(supply(0, kRows));
+  writer.finish(path("writer.parquet"));
+  write_table(path("supplied.parquet"), specs, kRows, supply, {{"key", "it's"}});
+  EXPECT_EQ(rows_of(path("supplied.parquet"), "i, c"), rows_of(path("writer.parquet"), "i, c"));
+  Database database("metadata");
+  QueryRows metadata = database.query("SELECT decode(value) FROM parquet_kv_metadata(" +
+                                      sql_text(path("supplied.parquet")) + ") WHERE decode(key) = 'key'");
+  ASSERT_TRUE(metadata.next());
+  EXPECT_EQ(metadata.column(0).text(0), "it's");
+}
+
+TEST_F(Tables, WhatASupplyThrowsGoesOn) {
+  const RowSupply failing = [](std::size_t first, std::size_t) -> std::vector<ColumnData> {
+    throw DataError("row " + std::to_string(first) + " is wrong");
+  };
+  expect_failure<DataError>(
+      [&] {
+        write_table(path("t.parquet"), {{"i", ColumnType::int64}}, 10, failing);
+      },
+      {"row 0 is wrong"});
+  const std::vector<double> values(10);
+  const RowSupply other_type = [&](std::size_t, std::size_t) {
+    return std::vector<ColumnData>{{std::span<const double>(values)}};
+  };
+  expect_failure<InvalidArgument>(
+      [&] {
+        write_table(path("t.parquet"), {{"i", ColumnType::int64}}, 10, other_type);
+      },
+      {"column i", "BIGINT"});
+  EXPECT_FALSE(std::filesystem::exists(path("t.parquet")));
+}
+
 }  // namespace
 }  // namespace neume::data
