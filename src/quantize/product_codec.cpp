@@ -14,6 +14,7 @@
 #include "kernels/matmul.hpp"
 #include "quantize/assignment.hpp"
 #include "quantize/beam.hpp"
+#include "quantize/code_members.hpp"
 #include "quantize/kmeans.hpp"
 #include "quantize/layer_progress.hpp"
 #include "quantize/rotation.hpp"
@@ -63,12 +64,16 @@ class ProductFit {
     reports_.resize(sizes_.size());
   }
 
-  /// k-means of every sub-vector from its own seeds.
-  void fit(ConstMatrixView rows, LayerProgress& progress) {
+  /// k-means of every sub-vector from its own seeds, or from the codewords of `start`.
+  void fit(ConstMatrixView rows, LayerProgress& progress, const ProductCodec* start = nullptr) {
     each_part(rows, [&](std::size_t l, const KMeansProblem& problem) {
       const std::string stage = fmt::format("sub-vector {} of {}", l + 1, sizes_.size());
-      const KMeansOptions options{sizes_[l], options_.iterations, options_.tolerance,
-                                  base::derive_seed(options_.seed, l), false};
+      const KMeansOptions options{sizes_[l],
+                                  options_.iterations,
+                                  options_.tolerance,
+                                  base::derive_seed(options_.seed, l),
+                                  false,
+                                  start == nullptr ? nullptr : &start->layers()[l]};
       KMeansFit fit = fit_kmeans(problem, options, [&](std::size_t iteration, double objective) {
         progress.report(stage, iteration, objective);
       });
@@ -110,6 +115,7 @@ class ProductFit {
   }
 
   const std::vector<std::size_t>& widths() const { return widths_; }
+  const QuantizerOptions& options() const { return options_; }
 
   CodecFit finish(Matrix rotation) && {
     CodecFit fit;
@@ -147,8 +153,21 @@ class ProductFit {
   std::vector<LayerReport> reports_;
 };
 
-CodecFit fit_rotated(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
-  LayerProgress reporter(progress, options.iterations);
+/// opq by turns, from a fit to rows that are rotated already. `rotated` (N x d) is workspace.
+CodecFit improve_by_turns(ConstMatrixView rows, MatrixView rotated, ProductFit best, Matrix rotation,
+                          LayerProgress& reporter) {
+  for (std::size_t turn = 0; turn < best.options().iterations; ++turn) {
+    reporter.report("rotation", turn, best.objective());
+    const double before = best.objective();
+    rotation = nearest_rotation(cross_products(rows, best.approximation().view()));
+    rotate(rows, rotation, rotated);
+    best.improve(rotated);
+    if (before - best.objective() <= kRotationTolerance * before) break;
+  }
+  return std::move(best).finish(std::move(rotation));
+}
+
+CodecFit fit_rotated(ConstMatrixView rows, const QuantizerOptions& options, LayerProgress& reporter) {
   ProductFit best(rows, options);
   best.fit(rows, reporter);
   Matrix rotation = principal_rotation(cross_products(rows, rows), best.widths());
@@ -162,15 +181,17 @@ CodecFit fit_rotated(ConstMatrixView rows, const QuantizerOptions& options, cons
     rotation = identity_rotation(rows.cols);
     rotate(rows, rotation, rotated.view());
   }
-  for (std::size_t turn = 0; turn < options.iterations; ++turn) {
-    reporter.report("rotation", turn, best.objective());
-    const double before = best.objective();
-    rotation = nearest_rotation(cross_products(rows, best.approximation().view()));
-    rotate(rows, rotation, rotated.view());
-    best.improve(rotated.view());
-    if (before - best.objective() <= kRotationTolerance * before) break;
-  }
-  return std::move(best).finish(std::move(rotation));
+  return improve_by_turns(rows, rotated.view(), std::move(best), std::move(rotation), reporter);
+}
+
+/// The same from the rotation and the codewords of an earlier fit.
+CodecFit refit_rotated(ConstMatrixView rows, const QuantizerOptions& options, const ProductCodec& start,
+                       LayerProgress& reporter) {
+  Matrix rotated(rows.rows, rows.cols);
+  rotate(rows, start.rotation(), rotated.view());
+  ProductFit fit(rotated.view(), options);
+  fit.fit(rotated.view(), reporter, &start);
+  return improve_by_turns(rows, rotated.view(), std::move(fit), start.rotation().clone(), reporter);
 }
 
 }  // namespace
@@ -189,14 +210,16 @@ ProductCodec::ProductCodec(std::vector<CodebookLayer> layers, Matrix rotation)
   }
 }
 
-CodecFit ProductCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+CodecFit ProductCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                           const ProductCodec* start) {
   if (options.layers > rows.cols)
     throw InvalidArgument(fmt::format("layers: {} sub-vectors need as many columns at least, the rows have {}",
                                       options.layers, rows.cols));
-  if (options.method == QuantizerMethod::opq) return fit_rotated(rows, options, progress);
   LayerProgress reporter(progress, options.iterations);
+  if (options.method == QuantizerMethod::opq)
+    return start == nullptr ? fit_rotated(rows, options, reporter) : refit_rotated(rows, options, *start, reporter);
   ProductFit fit(rows, options);
-  fit.fit(rows, reporter);
+  fit.fit(rows, reporter, start);
   return std::move(fit).finish({});
 }
 
@@ -288,6 +311,29 @@ bool ProductCodec::is_tie(Scratch& scratch, std::span<const float> row, const Co
     part = part.subspan(codewords.cols());
   }
   return true;
+}
+
+std::unique_ptr<const Codec> ProductCodec::with_means(const CodedRows& fitted) const {
+  Matrix rotated(rotation_.empty() ? 0 : fitted.rows.rows, width_);
+  if (!rotation_.empty()) rotate(fitted.rows, rotation_, rotated.view());
+  const ConstMatrixView rows = rotation_.empty() ? fitted.rows : ConstMatrixView(rotated.view());
+  std::vector<CodebookLayer> layers(layers_.size());
+  std::size_t first = 0;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const CodeMembers members(fitted, l, layers_[l].size());
+    const std::size_t width = layers_[l].residual.cols();
+    layers[l].residual = means_of(members, width, [&](std::size_t i, std::span<float> out) {
+      std::copy_n(rows.row(i).data() + first, width, out.begin());
+    });
+    first += width;
+  }
+  return std::make_unique<ProductCodec>(std::move(layers), rotation_.clone());
+}
+
+std::unique_ptr<const Codec> ProductCodec::renamed(std::span<const std::vector<Code>> new_names) const {
+  std::vector<CodebookLayer> layers(layers_.size());
+  for (std::size_t l = 0; l < layers.size(); ++l) layers[l].residual = rows_renamed(layers_[l].residual, new_names[l]);
+  return std::make_unique<ProductCodec>(std::move(layers), rotation_.clone());
 }
 
 std::vector<NamedMatrix> ProductCodec::tensors() const {

@@ -22,7 +22,9 @@ class ProductCodec : public Codec {
   /// Fits pq or opq to mapped rows, N x d without padding. opq starts from pq's own fit, or from that on the principal
   /// axes where it is better, and then lowers the same objective by turns: the best rotation for the codes, the
   /// best codes for the rotation. So it is never worse than pq on the fitted rows. Throws as Quantizer::fit.
-  static CodecFit fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress);
+  /// `start`, of the same shape, gives the rotation and the codewords to start from instead.
+  static CodecFit fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                      const ProductCodec* start = nullptr);
 
   /// Reads what tensors() names.
   static std::unique_ptr<const Codec> load(const QuantizerOptions& options, std::size_t width, TensorReader& reader);
@@ -34,6 +36,8 @@ class ProductCodec : public Codec {
   void search(Scratch& scratch, const float* rows, std::size_t count, const SearchResult& out) const override;
   void decode(Scratch& scratch, const Code* codes, std::size_t count, std::size_t depth, float* rows) const override;
   bool is_tie(Scratch& scratch, std::span<const float> row, const Code* a, const Code* b) const override;
+  std::unique_ptr<const Codec> with_means(const CodedRows& fitted) const override;
+  std::unique_ptr<const Codec> renamed(std::span<const std::vector<Code>> new_names) const override;
   std::vector<NamedMatrix> tensors() const override;
 
   const std::vector<CodebookLayer>& layers() const { return layers_; }

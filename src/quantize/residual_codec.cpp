@@ -13,6 +13,7 @@
 #include "quantize/assignment.hpp"
 #include "quantize/balance.hpp"
 #include "quantize/beam.hpp"
+#include "quantize/code_members.hpp"
 #include "quantize/kmeans.hpp"
 #include "quantize/layer_progress.hpp"
 
@@ -197,7 +198,8 @@ ResidualCodec::ResidualCodec(std::vector<CodebookLayer> layers, double prefix_we
   for (std::size_t l = 0; l < layers_.size(); ++l) prepare_codebook(layers_[l], {layers_.data(), l}, prefix_weight);
 }
 
-CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
+CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
+                            const ResidualCodec* start) {
   const std::vector<std::size_t> sizes = options.codes_by_layer();
   const double prefix_weight = options.effective_prefix_weight();
   CodecFit fit;
@@ -212,8 +214,12 @@ CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, co
     const std::span<const CodebookLayer> earlier =
         prefix_weight > 0.0 ? std::span<const CodebookLayer>(layers) : std::span<const CodebookLayer>();
     const KMeansProblem problem{rows, earlier, fit.codes.data(), sizes.size(), prefix_weight};
-    const KMeansOptions layer_options{sizes[l], options.iterations, options.tolerance,
-                                      base::derive_seed(options.seed, l), l == 0};
+    const KMeansOptions layer_options{sizes[l],
+                                      options.iterations,
+                                      options.tolerance,
+                                      base::derive_seed(options.seed, l),
+                                      l == 0,
+                                      start == nullptr ? nullptr : &start->layers_[l]};
     KMeansFit layer = options.balanced ? fit_balanced_kmeans(problem, layer_options, report)
                                        : fit_kmeans(problem, layer_options, report);
     finish_layer(layer, l, rows, fit.codes);
@@ -289,6 +295,37 @@ bool ResidualCodec::is_tie(Scratch&, std::span<const float> row, const Code* a, 
     }
   }
   return true;
+}
+
+std::unique_ptr<const Codec> ResidualCodec::with_means(const CodedRows& fitted) const {
+  const std::size_t num_layers = layers_.size(), width = this->width();
+  std::vector<CodebookLayer> layers;
+  for (std::size_t l = 0; l < num_layers; ++l) {
+    const CodeMembers members(fitted, l, layers_[l].size());
+    const bool has_prefix = !layers_[l].prefix.empty();
+    const Matrix means = means_of(members, has_prefix ? 2 * width : width, [&](std::size_t i, std::span<float> out) {
+      std::vector<float> prefix(width);
+      sum_codewords(layers, fitted.codes.data() + i * num_layers, prefix);
+      for (std::size_t c = 0; c < width; ++c) out[c] = fitted.rows.row(i)[c] - prefix[c];
+      if (has_prefix) std::ranges::copy(prefix, out.begin() + static_cast<std::ptrdiff_t>(width));
+    });
+    layers.push_back(split_halves(means, width));
+    layers.back().price = layers_[l].price;
+    for (std::size_t j = 0; j < layers.back().price.size(); ++j)
+      if (members.of(j).empty()) layers.back().price[j] = layers_[l].price[members.first_in_use()];
+  }
+  return std::make_unique<ResidualCodec>(std::move(layers), prefix_weight_);
+}
+
+std::unique_ptr<const Codec> ResidualCodec::renamed(std::span<const std::vector<Code>> new_names) const {
+  std::vector<CodebookLayer> layers(layers_.size());
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    layers[l].residual = rows_renamed(layers_[l].residual, new_names[l]);
+    layers[l].prefix = rows_renamed(layers_[l].prefix, new_names[l]);
+    layers[l].price.resize(layers_[l].price.size());
+    for (std::size_t j = 0; j < layers[l].price.size(); ++j) layers[l].price[new_names[l][j]] = layers_[l].price[j];
+  }
+  return std::make_unique<ResidualCodec>(std::move(layers), prefix_weight_);
 }
 
 std::vector<NamedMatrix> ResidualCodec::tensors() const {
