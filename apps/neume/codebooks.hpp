@@ -49,8 +49,10 @@ struct FittedCodebooks {
   std::vector<std::optional<PrefixWeightChoice>> prefix_weights;  ///< by codebook, where one was chosen
 };
 
-/// Fits one family a modality, and the joint one where it is asked for. Throws what quantize::fit_family throws.
-FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console);
+/// Fits one family a modality, and the joint one where it is asked for. `before`: codebooks of the same families to
+/// continue from. Throws what quantize::fit_family and refit_family throw.
+FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options, Console& console,
+                              const std::vector<Codebook>* before = nullptr);
 
 /// What the fit did: family, layer, iterations, objective, variance explained, codes used, seconds.
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue);
@@ -64,6 +66,9 @@ void save_codebooks(const FittedCodebooks& fitted, const Json& config, const std
 /// Loads what save_codebooks wrote. Throws DataError for a folder without a manifest, or files that are not those of
 /// the manifest.
 std::vector<Codebook> load_codebooks(const std::filesystem::path& folder);
+
+/// The fingerprints of the codebook files in the manifest's order. Throws DataError where there is no such manifest.
+std::vector<std::string> codebook_fingerprints(const std::filesystem::path& folder);
 
 /// The centroids of all families in a folder, for rank::InitialTables. Throws what load_codebooks throws, and
 /// InvalidArgument for a method whose codes have none.

@@ -4,6 +4,9 @@
 
 #include <cmath>
 
+#include <neume/error.hpp>
+
+#include "append_verb.hpp"
 #include "base/file.hpp"
 #include "data/sids_file.hpp"
 #include "eval/sid_quality.hpp"
@@ -45,6 +48,8 @@ std::string resolve(const data::Catalogue& catalogue, const std::vector<Codebook
 int run(const EncodeSettings& settings, Console& console) {
   require_flag(settings.codebooks, "--codebooks");
   require_flag(settings.out, "--out");
+  if (settings.append) return append_new_items(settings, console);
+  if (!settings.drift.empty()) throw InvalidArgument("--drift: only with --append; neume drift compares any items");
   check_writable(settings.out);
   if (!settings.json.empty()) check_writable(settings.json);
   const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);
@@ -52,7 +57,7 @@ int run(const EncodeSettings& settings, Console& console) {
   SemanticIds sids = encode_catalogue(catalogue, codebooks, settings.ids.encode);
   const std::string resolved = resolve(catalogue, codebooks, settings.ids.resolve, sids);
   if (!settings.json.empty()) data::write_semantic_ids_json(settings.json, sids);
-  data::write_semantic_ids(settings.out, sids);
+  data::write_semantic_ids(settings.out, sids, origins_of(settings.codebooks, settings.ids));
   TextTable table({"family", "codes", "items with an ID", "without", "distinct IDs", "collision_rate", "shared_id_rate",
                    "largest group"});
   for (const CodeFamily& family : sids.families) {
