@@ -86,7 +86,8 @@ std::string drift_text(const DriftReport& report) {
       for (std::size_t l = 0; l < family.layers.size(); ++l) {
         const LayerDrift& layer = family.layers[l];
         table.add({family.name, fmt::to_string(l + 1), fmt::to_string(family.rows), fmt::format("{:.4g}", layer.mean),
-                   fmt::format("{:.4g}", layer.fit_mean), fmt::format("{:.3f}", layer.mean / layer.fit_mean),
+                   fmt::format("{:.4g}", layer.fit_mean),
+                   layer.fit_mean > 0.0 ? fmt::format("{:.3f}", layer.mean / layer.fit_mean) : "-",
                    fmt::format("{:.2f}%", 100.0 * layer.beyond), fmt::format("{:.3f}", layer.usage_shift),
                    fmt::format("{:.3f}", layer.usage_chance), sign_of(layer)});
       }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
-#include <utility>
 
 #include "eval/matching.hpp"
 
@@ -37,14 +35,6 @@ std::vector<std::vector<Code>> names_kept(std::span<const Code> before, std::spa
     for (const std::uint32_t name : matching.column_of_row) layer.push_back(static_cast<Code>(name));
   }
   return names;
-}
-
-void put_copies_last(const Matrix& codewords, std::vector<Code>& names) {
-  std::map<std::vector<float>, std::size_t> first;  // of equal codewords: the lowest index
-  for (std::size_t j = 0; j < codewords.rows(); ++j) {
-    const auto [place, is_new] = first.try_emplace({codewords.row(j).begin(), codewords.row(j).end()}, j);
-    if (!is_new && names[j] < names[place->second]) std::swap(names[j], names[place->second]);
-  }
 }
 
 }  // namespace neume::quantize

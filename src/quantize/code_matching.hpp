@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include <neume/matrix.hpp>
 #include <neume/semantic_ids.hpp>
 
 namespace neume::quantize {
@@ -16,9 +15,5 @@ namespace neume::quantize {
 /// called, so a new name in one layer changes nothing in the next.
 std::vector<std::vector<Code>> names_kept(std::span<const Code> before, std::span<const Code> after,
                                           std::span<const std::size_t> sizes);
-
-/// Of equal codewords (rows of `codewords`, k x w) the one with the lowest index is the one in use, since the lowest
-/// wins a tie; gives it the lowest of their names, so that it stays so.
-void put_copies_last(const Matrix& codewords, std::vector<Code>& names);
 
 }  // namespace neume::quantize

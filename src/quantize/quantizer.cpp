@@ -133,17 +133,6 @@ void check_continues(const Quantizer& before, const QuantizerOptions& options, s
   if (width != before.width()) refuse("width", fmt::to_string(before.width()), fmt::to_string(width));
 }
 
-/// Renames the codes of a fit so that most rows keep their code of `before` (N x L).
-void keep_names(std::span<const Code> before, quantize::CodecFit& fit) {
-  const std::vector<std::size_t> sizes = fit.codec->codebook_sizes();
-  std::vector<std::vector<Code>> names = quantize::names_kept(before, fit.codes, sizes);
-  for (const quantize::NamedMatrix& tensor : fit.codec->tensors())
-    for (std::size_t l = 0; l < sizes.size(); ++l)
-      if (tensor.name == fmt::format("layer{}.centroids", l)) quantize::put_copies_last(tensor.values, names[l]);
-  fit.codec = fit.codec->renamed(names);
-  for (std::size_t i = 0; i < fit.codes.size(); ++i) fit.codes[i] = names[i % sizes.size()][fit.codes[i]];
-}
-
 /// Cuts rows into blocks of kBlockRows and calls work(scratch, first row, count) for each, in parallel, with a scratch
 /// for every few blocks.
 template <class Work>
@@ -245,20 +234,21 @@ QuantizerFit Quantizer::refit(const Quantizer& before, Matrix rows, const Quanti
   if (rows.rows() == 0) throw DataError("no rows to fit a quantizer to; expected at least one item with an embedding");
   Matrix mapped(rows.rows(), rows.cols());
   before.map(rows.view(), mapped.view());
-  rows = std::move(mapped);
-  const std::vector<Code> codes_before = quantize::encode_mapped(*before.codec_, rows.view());
-  quantize::CodecFit codec = fit_codec(rows, options, progress, before.codec_.get());
-  keep_names(codes_before, codec);
+  const std::vector<Code> codes_before = quantize::encode_mapped(*before.codec_, mapped.view());
+  quantize::CodecFit codec = fit_codec(mapped, options, progress, before.codec_.get());
   QuantizerFit fit;
   Quantizer& quantizer = fit.quantizer;
   quantizer.shape_ = before.shape_;
   quantizer.options_ = options;
   quantizer.mean_ = before.mean_;
   quantizer.scale_ = before.scale_;
-  quantizer.statistics_ = quantize::measure_fit(*codec.codec, rows.view(), codec.codes, options.seed);
-  quantizer.codec_ = std::move(codec.codec);
+  quantizer.codec_ =
+      codec.codec->renamed(quantize::names_kept(codes_before, codec.codes, before.codec_->codebook_sizes()));
   quantizer.reports_ = std::move(codec.reports);
-  fit.codes = std::move(codec.codes);
+  // Encoded anew: where a row lies between two codewords the lower name wins, and names have changed.
+  fit.codes.resize(codec.codes.size());
+  quantizer.encode(rows.view(), fit.codes);
+  quantizer.statistics_ = quantize::measure_fit(*quantizer.codec_, mapped.view(), fit.codes, options.seed);
   return fit;
 }
 

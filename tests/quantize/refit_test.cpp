@@ -105,22 +105,8 @@ TEST(Refit, NamesComeBackAfterAnyRenaming) {
   }
 }
 
-TEST(Refit, CopiesOfACodewordGetHigherNames) {
-  Matrix codewords(4, 1);
-  codewords.flat()[0] = 1.0f;
-  codewords.flat()[1] = 2.0f;
-  codewords.flat()[2] = 1.0f;
-  codewords.flat()[3] = 1.0f;
-  std::vector<Code> names{3, 2, 1, 0};
-  put_copies_last(codewords, names);
-  EXPECT_EQ(names[0], 0);
-  EXPECT_EQ(names[1], 2);
-  std::ranges::sort(names);
-  EXPECT_EQ(names, (std::vector<Code>{0, 1, 2, 3}));
-}
-
-// Fewer distinct rows than codes: copies of codewords must not take rows from the one in use.
-TEST(Refit, EncodeAgreesWhereCodewordsAreEqual) {
+// Whole numbers, few of them distinct: rows between two codewords, and copies of codewords.
+TEST(Refit, EncodeAgreesWhereDistancesAreEqual) {
   Matrix data(300, 2);
   for (std::size_t i = 0; i < 300; ++i) data.row(i)[0] = static_cast<float>(i % 20);
   QuantizerOptions options = options_of(QuantizerMethod::rq);
