@@ -99,7 +99,7 @@ class Bench:
         """Shares of whole IDs (warm, cold, cold renamed), and of layer-1 codes (warm, cold renamed)."""
         table = self.fit(self.save("all.npy", rows), "after", *options, "--continue-from", self.folder / "before",
                          "--cold-refit")
-        lines = [line.split() for line in table.splitlines() if re.match(r"m +\d+ +\d+ +[\d.]+%", line)]
+        lines = [line.split() for line in table.splitlines() if re.match(r" *m +\d+ +\d+ +[\d.]+%", line)]
         shares = [[float(cell.rstrip("%")) for cell in line[3:]] for line in lines]
         first, last = shares[0], shares[-1]
         return last[1], last[3], last[5], first[0], first[4]

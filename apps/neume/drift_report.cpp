@@ -53,6 +53,7 @@ Json layer_json(const LayerDrift& layer) {
           {"usage_shift", layer.usage_shift},
           {"usage_shift_chance", layer.usage_chance},
           {"usage_shift_limit", layer.usage_limit},
+          {"usage_counts", layer.usage_counts},
           {"is_far", layer.is_far()},
           {"is_shifted", layer.is_shifted()}};
 }

@@ -151,7 +151,7 @@ struct DriftSettings {
       "                fit that were held out from the codewords, so that it is a fair ruler\n"
       "  beyond p99    share of new rows beyond the 99th percentile of these distances; about 1% without drift\n"
       "  usage shift   Jensen-Shannon divergence, bits, of the use of codes; by chance: two samples of one set\n"
-      "A refit is due where rows lie far (ratio 1.10 or 5% beyond p99, and more than chance gives). A shift of usage\n"
+      "A refit is due where rows lie far (ratio 1.15 or 5% beyond p99, and more than chance gives). A shift of usage\n"
       "alone means another mix of items, which the old codewords fit as well.";
 
   std::string codebooks;

@@ -36,10 +36,10 @@ double divergence(const Counts& a, const Counts& b) {
   return std::max(0.0, sum);
 }
 
-/// Mean and largest divergence of two samples of these sizes that are drawn from the two thrown together.
+/// Divergence of two samples of these sizes that are drawn from the two thrown together.
 struct ChanceDivergence {
   double mean = 0.0;
-  double largest = 0.0;
+  double limit = 0.0;  ///< kStandardErrors standard deviations above the mean
 };
 
 ChanceDivergence chance_divergence(const Counts& a, const Counts& b, std::uint64_t seed) {
@@ -51,7 +51,7 @@ ChanceDivergence chance_divergence(const Counts& a, const Counts& b, std::uint64
   }
   const auto draws = static_cast<std::size_t>(std::min(total_of(a), total_of(b)));
   base::Random random(seed);
-  ChanceDivergence result;
+  double sum = 0.0, squares = 0.0;
   for (std::size_t p = 0; p < kPermutations; ++p) {
     Counts drawn(all.size(), 0), left = all;
     for (std::size_t i = 0; i < draws; ++i) {
@@ -60,10 +60,11 @@ ChanceDivergence chance_divergence(const Counts& a, const Counts& b, std::uint64
       --left[pool[i]];
     }
     const double found = divergence(drawn, left);
-    result.mean += found / kPermutations;
-    result.largest = std::max(result.largest, found);
+    sum += found;
+    squares += found * found;
   }
-  return result;
+  const double mean = sum / kPermutations;
+  return {mean, mean + kStandardErrors * std::sqrt(std::max(0.0, squares / kPermutations - mean * mean))};
 }
 
 /// The smallest x / n with P(X >= x) < kRareChance for a binomial X of n draws of chance 0.01.
@@ -95,10 +96,11 @@ LayerDrift compare_layer(const LayerStatistics& fit, const LayerStatistics& fres
   const auto beyond = std::ranges::count_if(distances, [&](float x) { return x > percentile; });
   drift.beyond = static_cast<double>(beyond) / n;
   drift.beyond_limit = rare_share(distances.size());
+  drift.usage_counts = fit_rows >= static_cast<double>(kRowsACode * fit.usage.size());
   drift.usage_shift = divergence(fit.usage, fresh.usage);
   const ChanceDivergence chance = chance_divergence(fit.usage, fresh.usage, seed);
   drift.usage_chance = chance.mean;
-  drift.usage_limit = chance.largest;
+  drift.usage_limit = chance.limit;
   return drift;
 }
 
@@ -109,7 +111,7 @@ bool LayerDrift::is_far() const {
 }
 
 bool LayerDrift::is_shifted() const {
-  return usage_shift >= usage_chance + kShiftedBits && usage_shift > usage_limit;
+  return usage_counts && usage_shift >= usage_chance + kShiftedBits && usage_shift > usage_limit;
 }
 
 DriftVerdict FamilyDrift::verdict() const {

@@ -19,7 +19,7 @@ namespace neume::quantize {
 /// Below this many new rows nothing is said.
 inline constexpr std::size_t kFewestNewRows = 30;
 /// A layer is far off where the mean distance of new rows has grown by this factor ...
-inline constexpr double kFarRatio = 1.10;
+inline constexpr double kFarRatio = 1.15;
 /// ... or this share of them lies beyond the fit's 99th percentile, and chance gives neither (LayerDrift).
 inline constexpr double kFarShare = 0.05;
 /// Its usage has shifted where the divergence is this many bits above what chance gives. The population stability index
@@ -37,11 +37,12 @@ struct LayerDrift {
   double beyond_limit = 0.0;  ///< the least share that comes with a chance below 1 in 10,000 without drift
   double usage_shift = 0.0;   ///< Jensen-Shannon divergence of the two usages of codes, bits, 0..1
   double usage_chance = 0.0;  ///< its mean where the two samples are mixed up (permutations)
-  double usage_limit = 0.0;   ///< its largest value among these permutations
+  bool usage_counts = true;   ///< the fit has kRowsACode held-out rows a code; below, usage is no sign
+  double usage_limit = 0.0;   ///< 4 standard deviations of the permutations above it
 
   /// mean >= kFarRatio * fit_mean and above mean_limit, or beyond >= kFarShare and at least beyond_limit.
   bool is_far() const;
-  /// usage_shift >= usage_chance + kShiftedBits and above usage_limit.
+  /// usage_counts and usage_shift >= usage_chance + kShiftedBits and above usage_limit.
   bool is_shifted() const;
 };
 

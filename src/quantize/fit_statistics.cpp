@@ -96,8 +96,9 @@ std::optional<FitStatistics> measure_fit(const Codec& codec, ConstMatrixView row
   for (std::size_t i = 0; i < part.size(); ++i)
     part[i] = static_cast<std::uint8_t>(base::derive_seed(seed, i) % kParts);
   const std::vector<std::size_t> sizes = codec.codebook_sizes();
+  const std::size_t enough = std::max(kEnoughRows, kRowsACode * std::ranges::max(sizes));
   MeasuredRows measured(sizes.size());
-  for (std::size_t p = 0; p < kParts && measured.num_rows() < kEnoughRows; ++p) {
+  for (std::size_t p = 0; p < kParts && measured.num_rows() < enough; ++p) {
     for (std::size_t i = 0; i < part.size(); ++i) is_left_out[i] = part[i] == p ? 1 : 0;
     const std::unique_ptr<const Codec> without = codec.with_means({rows, codes, is_left_out});
     if (without == nullptr) return std::nullopt;

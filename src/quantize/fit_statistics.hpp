@@ -43,9 +43,14 @@ LayerStatistics statistics_of(std::vector<float> distances, std::span<const Code
 /// The smallest fit that is measured: below, a percentile means nothing.
 inline constexpr std::size_t kFewestFittedRows = 100;
 
+/// Held-out rows a code below which its usage tells nothing: with few rows a code, codewords without a tenth of them
+/// are others than those with them, and so is their usage.
+inline constexpr std::size_t kRowsACode = 10;
+
 /// Statistics of a fit to `rows` (mapped, N x d) with `codes` (N x L). Rows fall by `seed` into ten parts; parts are
-/// held out one after the other until 10,000 rows, or all ten parts, have been measured. Nothing where N is below
-/// kFewestFittedRows or the codec's codewords are no means. O(N d L) a part and one encoding of the held-out rows.
+/// held out one after the other until 10,000 rows and kRowsACode a code, or all ten parts, have been measured. Nothing
+/// where N is below kFewestFittedRows or the codec's codewords are no means. O(N d L) a part and one encoding of the
+/// held-out rows.
 std::optional<FitStatistics> measure_fit(const Codec& codec, ConstMatrixView rows, std::span<const Code> codes,
                                          std::uint64_t seed);
 
