@@ -33,6 +33,17 @@ Scaling scaling_of(ScaleChoice choice, const quantize::FamilyPlan& plan) {
   return quantize::default_scaling(plan);
 }
 
+void check_same_families(const std::vector<quantize::FamilyPlan>& plans, const std::vector<Codebook>& before) {
+  std::vector<std::string> asked, old;
+  for (const quantize::FamilyPlan& plan : plans) asked.push_back(plan.name);
+  for (const Codebook& codebook : before) old.push_back(codebook.name);
+  if (asked != old)
+    throw InvalidArgument(
+        fmt::format("--continue-from: its families are {}, those of this fit {}; give the same "
+                    "--modality flags in the same order, and --joint where it has a joint family",
+                    fmt::join(old, ", "), fmt::join(asked, ", ")));
+}
+
 /// Removes the temporary files (base::write_atomically) that a fit left here when it was killed while it saved.
 void remove_leftovers(const std::filesystem::path& folder) {
   constexpr std::string_view kDigits = "0123456789", kMark = ".tmp-";
@@ -48,19 +59,25 @@ void remove_leftovers(const std::filesystem::path& folder) {
 }
 
 FittedCodebooks fit_families(const data::Catalogue& catalogue, const CodebookOptions& options,
-                             const std::filesystem::path& folder, Console& console) {
+                             const std::filesystem::path& folder, Console& console,
+                             const std::vector<Codebook>* before) {
   std::vector<quantize::FamilyPlan> plans;
   for (const data::Modality& modality : catalogue.modalities) {
     plans.push_back(quantize::FamilyPlan::of_modality(modality.name()));
   }
   if (options.joint) plans.push_back(quantize::FamilyPlan::joint(catalogue));
+  if (before != nullptr) check_same_families(plans, *before);
   FittedCodebooks fitted;
   fitted.sids.items = catalogue.items;
   for (quantize::FamilyPlan& plan : plans) {
     plan.checkpoint = {folder / kCheckpointFolder / (plan.name + ".safetensors"),
                        [&](const std::string& text) { console.note(fmt::format("{}: {}", plan.name, text)); }};
-    quantize::FamilyFit fit = quantize::fit_family(catalogue, plan, scaling_of(options.scale, plan), options.quantizer,
-                                                   console.progress("fit " + plan.name));
+    const ProgressFn progress = console.progress("fit " + plan.name);
+    quantize::FamilyFit fit =
+        before == nullptr
+            ? quantize::fit_family(catalogue, plan, scaling_of(options.scale, plan), options.quantizer, progress)
+            : quantize::refit_family(catalogue, (*before)[fitted.codebooks.size()].quantizer, plan, options.quantizer,
+                                     progress);
     fitted.codebooks.push_back({plan.name, std::move(fit.quantizer)});
     fitted.sids.families.push_back(std::move(fit.codes));
     fitted.prefix_weights.push_back(std::move(fit.prefix_weight_choice));
@@ -71,9 +88,10 @@ FittedCodebooks fit_families(const data::Catalogue& catalogue, const CodebookOpt
 }  // namespace
 
 FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options,
-                              const std::filesystem::path& folder, Console& console) {
+                              const std::filesystem::path& folder, Console& console,
+                              const std::vector<Codebook>* before) {
   try {
-    return fit_families(catalogue, options, folder, console);
+    return fit_families(catalogue, options, folder, console, before);
   } catch (const Error&) {
     std::error_code not_empty;  // what other families have finished, or an earlier fit, stays
     std::filesystem::remove(folder / kCheckpointFolder, not_empty);
@@ -174,6 +192,18 @@ std::vector<Codebook> load_codebooks(const std::filesystem::path& folder) {
     throw DataError(fmt::format("{}: not a manifest of neume fit: {}", manifest_path.string(), error.what()));
   }
   return codebooks;
+}
+
+std::vector<std::string> codebook_fingerprints(const std::filesystem::path& folder) {
+  const Json manifest = read_json(folder / "manifest.json");
+  std::vector<std::string> fingerprints;
+  try {
+    for (const Json& family : manifest.at("families")) fingerprints.push_back(family.at("fingerprint"));
+  } catch (const Json::exception& error) {
+    throw DataError(
+        fmt::format("{}: not a manifest of neume fit: {}", (folder / "manifest.json").string(), error.what()));
+  }
+  return fingerprints;
 }
 
 std::map<std::string, std::vector<Matrix>> load_centroids(const std::filesystem::path& folder) {

@@ -50,9 +50,11 @@ struct FittedCodebooks {
 };
 
 /// Fits one family a modality, and the joint one where it is asked for. Checkpoints lie in folder/checkpoint until
-/// save_codebooks: a fit that was killed goes on there. Throws what quantize::fit_family throws.
+/// save_codebooks: a fit that was killed goes on there. `before`: codebooks of the same families to continue from,
+/// without checkpoints. Throws what quantize::fit_family and refit_family throw.
 FittedCodebooks fit_codebooks(const data::Catalogue& catalogue, const CodebookOptions& options,
-                              const std::filesystem::path& folder, Console& console);
+                              const std::filesystem::path& folder, Console& console,
+                              const std::vector<Codebook>* before = nullptr);
 
 /// What the fit did: family, layer, k, iterations, objective, variance explained, codes used, rows, seconds.
 TextTable fit_table(const FittedCodebooks& fitted, const data::Catalogue& catalogue);
@@ -68,6 +70,9 @@ void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalo
 /// Loads what save_codebooks wrote. Throws DataError for a folder without a manifest, or files that are not those of
 /// the manifest.
 std::vector<Codebook> load_codebooks(const std::filesystem::path& folder);
+
+/// The fingerprints of the codebook files in the manifest's order. Throws DataError where there is no such manifest.
+std::vector<std::string> codebook_fingerprints(const std::filesystem::path& folder);
 
 /// The centroids of all families in a folder, for rank::InitialTables. Throws what load_codebooks throws, and
 /// InvalidArgument for a method whose codes have none.

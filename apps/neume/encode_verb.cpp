@@ -9,6 +9,7 @@
 
 #include <neume/error.hpp>
 
+#include "append_verb.hpp"
 #include "base/byte_size.hpp"
 #include "base/file.hpp"
 #include "base/parallel.hpp"
@@ -191,7 +192,7 @@ std::string write_and_count(const EncodeSettings& settings, const data::SidsSour
                             const base::SpillPolicy& policy) {
   auto table = std::async(std::launch::async, [&] { return counts_table(sids, policy).plain(); });
   if (!settings.json.empty()) data::write_semantic_ids_json(settings.json, sids);
-  data::write_semantic_ids(settings.out, sids);
+  data::write_semantic_ids(settings.out, sids, origins_of(settings.codebooks, settings.ids));
   return table.get();
 }
 
@@ -200,6 +201,8 @@ std::string write_and_count(const EncodeSettings& settings, const data::SidsSour
 int run(const EncodeSettings& settings, Console& console) {
   require_flag(settings.codebooks, "--codebooks");
   require_flag(settings.out, "--out");
+  if (settings.append) return append_new_items(settings, console);
+  if (!settings.drift.empty()) throw InvalidArgument("--drift: only with --append; neume drift compares any items");
   check_writable(settings.out);
   if (!settings.json.empty()) check_writable(settings.json);
   const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);

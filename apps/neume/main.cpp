@@ -75,6 +75,7 @@ std::vector<std::unique_ptr<Verb>> make_verbs() {
   verbs.push_back(std::make_unique<VerbOf<SynthSettings>>());
   verbs.push_back(std::make_unique<VerbOf<FitSettings>>());
   verbs.push_back(std::make_unique<VerbOf<EncodeSettings>>());
+  verbs.push_back(std::make_unique<VerbOf<DriftSettings>>());
   verbs.push_back(std::make_unique<VerbOf<VerifySettings>>());
   verbs.push_back(std::make_unique<VerbOf<InspectSettings>>());
   verbs.push_back(std::make_unique<VerbOf<SweepSettings>>());

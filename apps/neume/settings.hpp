@@ -84,6 +84,8 @@ struct FitSettings {
   CatalogueSettings catalogue;
   CodebookOptions codebooks;
   SampleSettings sample;
+  std::string continue_from;
+  bool cold_refit = false;
   std::string out;
 
   template <class Visitor>
@@ -91,6 +93,11 @@ struct FitSettings {
     catalogue.describe(visit);
     codebooks.describe(visit);
     sample.describe(visit);
+    visit.text("continue-from", continue_from,
+               "folder of an earlier fit with the same method, k, L and modalities: start from its codebooks and keep "
+               "the names of its codes, so that most items keep their IDs");
+    visit.flag("cold-refit", cold_refit,
+               "with --continue-from: also fit afresh, to show how many IDs that would have kept; takes as long again");
     visit.text("out", out, "folder for <family>.safetensors and manifest.json; required");
   }
 };
@@ -121,6 +128,8 @@ struct EncodeSettings {
   CatalogueSettings catalogue;
   IdSettings ids;
   std::string memory = "1GiB";
+  bool append = false;
+  std::string drift;
   std::string out;
   std::string json;
 
@@ -131,8 +140,39 @@ struct EncodeSettings {
     ids.describe(visit);
     visit.text("memory", memory,
                "memory to use, whatever the input's size (500MB, 2GiB); ids beyond it wait on disk beside --out");
+    visit.flag(
+        "append", append,
+        "add the items that --out does not have yet; those that it has keep their IDs, whatever the sources say");
+    visit.text("drift", drift, "with --append: drift.json to write, which compares the new items with the fit");
     visit.text("out", out, "sids.parquet to write; a killed run goes on from OUT.part; required");
     visit.text("json", json, "also write {\"item\": ..., \"text\": [\"<a_12>\", \"<b_3>\"]} lines to this file");
+  }
+};
+
+struct DriftSettings {
+  static constexpr std::string_view kName = "drift";
+  static constexpr std::string_view kHelp =
+      "Compare new items with those that codebooks were fitted to: is a refit due?";
+  static constexpr std::string_view kExample =
+      "neume drift --codebooks runs/codebooks --modality text=new.parquet:text --out drift.json";
+  static constexpr std::string_view kNotes =
+      "Figures, by layer (docs/formats/drift.md has the rules and limits):\n"
+      "  distance      mean distance of new rows to what their codes so far stand for; fit's: the same of rows of the\n"
+      "                fit that were held out from the codewords, so that it is a fair ruler\n"
+      "  beyond p99    share of new rows beyond the 99th percentile of these distances; about 1% without drift\n"
+      "  usage shift   Jensen-Shannon divergence, bits, of the use of codes; by chance: two samples of one set\n"
+      "A refit is due where rows lie far (ratio 1.15 or 5% beyond p99, and more than chance gives). A shift of usage\n"
+      "alone means another mix of items, which the old codewords fit as well.";
+
+  std::string codebooks;
+  CatalogueSettings catalogue;
+  std::string out;
+
+  template <class Visitor>
+  void describe(Visitor&& visit) {
+    visit.text("codebooks", codebooks, "folder of neume fit; required");
+    catalogue.describe(visit);
+    visit.text("out", out, "drift.json to write");
   }
 };
 
@@ -419,6 +459,7 @@ void require_flag(const std::string& value, std::string_view flag);
 int run(const SynthSettings& settings, Console& console);
 int run(const FitSettings& settings, Console& console);
 int run(const EncodeSettings& settings, Console& console);
+int run(const DriftSettings& settings, Console& console);
 int run(const VerifySettings& settings, Console& console);
 int run(const InspectSettings& settings, Console& console);
 int run(const SweepSettings& settings, Console& console);

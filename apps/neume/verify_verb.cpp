@@ -6,7 +6,9 @@
 
 #include <neume/error.hpp>
 
+#include "data/id_index.hpp"
 #include "data/sids_file.hpp"
+#include "data/sids_origin.hpp"
 #include "quantize/collisions.hpp"
 #include "quantize/encoder.hpp"
 #include "settings.hpp"
@@ -62,10 +64,43 @@ struct FamilyVerdict {
   std::string failure;            ///< empty where every ID follows
 };
 
+/// For every item of the catalogue, with which run it came into the file: 0 for the first, then one for each append.
+using BatchOfItem = std::vector<std::size_t>;
+
+BatchOfItem batches_of(const ItemIds& items, const ItemIds& stored, const std::vector<std::size_t>& added_from) {
+  const data::IdIndex index(stored);
+  BatchOfItem batches;
+  for (std::size_t item = 0; item < items.size(); ++item) {
+    const auto row = items.is_text() ? index.find(items.texts()[item]) : index.find(items.integers()[item]);
+    const auto later = std::ranges::upper_bound(added_from, std::size_t{row.value_or(0)});
+    batches.push_back(static_cast<std::size_t>(later - added_from.begin()));
+  }
+  return batches;
+}
+
+/// Reassigned IDs, run by run: those of earlier runs are taken.
+CodeFamily reassign_in_batches(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& plain,
+                               const BatchOfItem& batches) {
+  const std::size_t layers = plain.num_layers();
+  CodeFamily all{plain.name, plain.codebook_sizes, std::vector<Code>(plain.codes.size(), kNoCode)};
+  const auto copy_batch = [&](const CodeFamily& from, std::size_t batch, CodeFamily& to) {
+    for (std::size_t item = 0; item < batches.size(); ++item)
+      if (batches[item] == batch)
+        std::copy_n(from.codes.data() + item * layers, layers, to.codes.data() + item * layers);
+  };
+  const std::size_t last = batches.empty() ? 0 : std::ranges::max(batches);
+  for (std::size_t batch = 0; batch <= last; ++batch) {
+    CodeFamily part{plain.name, plain.codebook_sizes, std::vector<Code>(plain.codes.size(), kNoCode)};
+    copy_batch(plain, batch, part);
+    copy_batch(quantize::reassign(catalogue, quantizer, part, all).family, batch, all);
+  }
+  return all;
+}
+
 /// Recomputes plain IDs in many ways. Resolved ones depend on the whole catalogue: they are made once more from plain
 /// codes, which are recomputed in many ways.
 FamilyVerdict verify(const data::Catalogue& catalogue, const Quantizer& quantizer, const IdSettings& ids,
-                     const CodeFamily& stored) {
+                     const CodeFamily& stored, const BatchOfItem& batches) {
   quantize::VerifyOptions options;
   options.encode = ids.encode;
   FamilyVerdict verdict;
@@ -79,7 +114,7 @@ FamilyVerdict verify(const data::Catalogue& catalogue, const Quantizer& quantize
   if (is_plain || !verdict.report.holds()) return verdict;
   const CodeFamily expected = ids.resolve == quantize::CollisionRule::suffix
                                   ? quantize::with_suffix(plain)
-                                  : quantize::reassign(catalogue, quantizer, plain).family;
+                                  : reassign_in_batches(catalogue, quantizer, plain, batches);
   for (std::size_t item = stored.num_items(); item-- > 0;) {
     if (std::ranges::equal(expected.of(item), stored.of(item))) continue;
     ++verdict.mismatches;
@@ -100,14 +135,18 @@ int run(const VerifySettings& settings, Console& console) {
   require_flag(settings.sids, "--sids");
   const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);
   const data::Catalogue catalogue = settings.catalogue.open();
-  const SemanticIds sids = in_order_of(catalogue.items, data::read_semantic_ids(settings.sids), settings.sids);
+  SemanticIds stored = data::read_semantic_ids(settings.sids);
+  const std::vector<data::CodeOrigin> origins = data::read_origins(settings.sids);
+  const BatchOfItem batches = batches_of(catalogue.items, stored.items,
+                                         origins.empty() ? std::vector<std::size_t>() : origins.front().added_from);
+  const SemanticIds sids = in_order_of(catalogue.items, std::move(stored), settings.sids);
   const quantize::VerifyOptions options;
   TextTable table({"family", "rows checked", "codes recomputed", "mismatches", "verdict"});
   std::string failure;
   for (const CodeFamily& family : sids.families) {
     const Quantizer& quantizer = find_codebook(codebooks, family.name, settings.codebooks);
     check_num_codes(family, quantizer, settings.ids.resolve, settings.sids);
-    const FamilyVerdict verdict = verify(catalogue, quantizer, settings.ids, family);
+    const FamilyVerdict verdict = verify(catalogue, quantizer, settings.ids, family, batches);
     table.add({family.name, fmt::to_string(verdict.report.num_rows), fmt::to_string(verdict.report.num_comparisons),
                fmt::to_string(verdict.mismatches), verdict.failure.empty() ? "holds" : "DIFFERS"});
     if (failure.empty()) failure = verdict.failure;

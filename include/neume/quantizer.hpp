@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include <neume/fit_statistics.hpp>
 #include <neume/matrix.hpp>
 #include <neume/options.hpp>
 #include <neume/progress.hpp>
@@ -165,6 +166,15 @@ class Quantizer {
   static QuantizerFit fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options,
                           const ProgressFn& progress = {}, const FitCheckpoint& checkpoint = {});
 
+  /// Fits new codebooks that go on from `before`: same method, L, k, lambda and blocks of columns, same mean and scale,
+  /// every layer's k-means (in opq also the rotation) started where `before` stands. Then each layer's codes are
+  /// renamed one to one, so that as many rows as can be keep the code that `before` gives them (optimal assignment; a
+  /// residual does not depend on what its code is called, so layers are matched one by one). Throws as fit, and
+  /// InvalidArgument where method, L, k, lambda or the width are others than those of `before`, or the method is rqvae,
+  /// whose network would move under the codes.
+  static QuantizerFit refit(const Quantizer& before, Matrix rows, const QuantizerOptions& options,
+                            const ProgressFn& progress = {});
+
   Quantizer();
   ~Quantizer();
   Quantizer(Quantizer&&) noexcept;
@@ -206,6 +216,9 @@ class Quantizer {
   const std::vector<LayerReport>& reports() const { return reports_; }
   std::span<const float> mean() const { return mean_; }
   std::span<const float> scale() const { return scale_; }
+  /// What the fit remembers of its rows. Nothing for rqvae, for fewer than 100 rows, and from files older than
+  /// version 3.
+  const std::optional<FitStatistics>& statistics() const { return statistics_; }
 
   /// What turns a mapped row into codes; of neume's own code alone.
   const quantize::Codec& codec() const { return *codec_; }
@@ -216,6 +229,7 @@ class Quantizer {
   std::vector<float> mean_;
   std::vector<float> scale_;
   std::vector<LayerReport> reports_;
+  std::optional<FitStatistics> statistics_;
   std::unique_ptr<const quantize::Codec> codec_;
 };
 

@@ -15,6 +15,7 @@
 
 #include "base/file.hpp"
 #include "data/id_index.hpp"
+#include "data/sids_origin.hpp"
 #include "data/table_source.hpp"
 #include "data/table_writer.hpp"
 
@@ -107,10 +108,26 @@ std::string content_fingerprint(const SidsSource& sids) {
   return base::fingerprint(std::as_bytes(std::span(parts)));
 }
 
-std::string metadata_of(const SidsSource& sids) {
+void add_origin(const CodeOrigin& origin, Json& family) {
+  family["codebook"] = origin.codebook;
+  family["beam"] = origin.beam;
+  family["resolve"] = origin.resolve;
+  family["added_from"] = origin.added_from;
+}
+
+/// Nothing where the family does not tell.
+std::optional<CodeOrigin> origin_of(const Json& family) {
+  if (!family.contains("codebook")) return std::nullopt;
+  return CodeOrigin{family.at("codebook").get<std::string>(), family.at("beam").get<std::size_t>(),
+                    family.at("resolve").get<std::string>(), family.at("added_from").get<std::vector<std::size_t>>()};
+}
+
+std::string metadata_of(const SidsSource& sids, const std::vector<CodeOrigin>& origins) {
   Json metadata{{"format", kFormat}, {"version", kVersion}, {"families", Json::array()}};
-  for (const auto& family : sids.families()) {
+  for (std::size_t f = 0; f < sids.families().size(); ++f) {
+    const CodeFamily& family = sids.families()[f];
     metadata["families"].push_back({{"name", family.name}, {"codebook_sizes", family.codebook_sizes}});
+    if (!origins.empty()) add_origin(origins[f], metadata["families"].back());
   }
   metadata["content"] = content_fingerprint(sids);
   return metadata.dump();
@@ -123,6 +140,7 @@ std::string metadata_of(const SidsSource& sids) {
 /// What the key-value metadata promise.
 struct Promise {
   std::vector<CodeFamily> families;  ///< without codes
+  std::vector<CodeOrigin> origins;   ///< of all families or of none
   std::string content;
 };
 
@@ -138,6 +156,7 @@ Promise parse_metadata(const Path& path, const std::string& text) {
     for (const Json& family : metadata.at("families")) {
       promise.families.push_back(
           {family.at("name").get<std::string>(), family.at("codebook_sizes").get<std::vector<std::size_t>>(), {}});
+      if (const auto origin = origin_of(family)) promise.origins.push_back(*origin);
       const auto& sizes = promise.families.back().codebook_sizes;
       const bool sound =
           !sizes.empty() && std::ranges::all_of(sizes, [](std::size_t k) { return k >= 1 && k <= kMaxCodebookSize; });
@@ -147,6 +166,8 @@ Promise parse_metadata(const Path& path, const std::string& text) {
     fail(path, fmt::format("its metadata are broken: {}", error.what()));
   }
   if (promise.families.empty()) fail(path, "expected at least one code family, found none");
+  if (!promise.origins.empty() && promise.origins.size() != promise.families.size())
+    fail(path, "expected the codebook of every family or of none");
   return promise;
 }
 
@@ -268,10 +289,21 @@ void SidsInMemory::read_codes(std::size_t family, std::size_t first, std::span<C
 }
 
 void write_semantic_ids(const Path& path, const SemanticIds& sids) {
-  write_semantic_ids(path, SidsInMemory(sids));
+  write_semantic_ids(path, SidsInMemory(sids), {});
+}
+
+void write_semantic_ids(const Path& path, const SemanticIds& sids, const std::vector<CodeOrigin>& origins) {
+  write_semantic_ids(path, SidsInMemory(sids), origins);
 }
 
 void write_semantic_ids(const Path& path, const SidsSource& sids) {
+  write_semantic_ids(path, sids, {});
+}
+
+void write_semantic_ids(const Path& path, const SidsSource& sids, const std::vector<CodeOrigin>& origins) {
+  if (!origins.empty() && origins.size() != sids.families().size())
+    throw InvalidArgument(
+        fmt::format("semantic IDs of {} families with {} origins", sids.families().size(), origins.size()));
   if (sids.families().empty()) throw InvalidArgument("semantic IDs need at least one code family");
   std::vector<ColumnSpec> specs{{kItemColumn, sids.has_text_ids() ? ColumnType::text : ColumnType::int64}};
   for (const auto& family : sids.families()) specs.push_back({family.name, ColumnType::code_list});
@@ -290,7 +322,13 @@ void write_semantic_ids(const Path& path, const SidsSource& sids) {
     }
     return columns;
   };
-  write_table(path, specs, sids.num_items(), supply, {{kMetadataKey, metadata_of(sids)}});
+  write_table(path, specs, sids.num_items(), supply, {{kMetadataKey, metadata_of(sids, origins)}});
+}
+
+std::vector<CodeOrigin> read_origins(const Path& path) {
+  if (std::filesystem::exists(path)) check_magic(path);
+  TableSource table({path.string(), "", FileKind::parquet}, TypeSample::whole_file);
+  return read_metadata(table, path).origins;
 }
 
 SemanticIds read_semantic_ids(const Path& path) {

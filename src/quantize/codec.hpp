@@ -3,6 +3,7 @@
 // Quantizer maps rows, cuts them into blocks and spreads the blocks over threads; a codec sees one block at a time.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,13 @@ struct SearchResult {
   std::size_t beam;
   Code* codes;
   double* costs;
+};
+
+/// Mapped rows (N x d) with their codes (N x L), and which of them to leave out (N; 1 = left out).
+struct CodedRows {
+  ConstMatrixView rows;
+  std::span<const Code> codes;
+  std::span<const std::uint8_t> is_left_out;
 };
 
 /// Immutable; every function may be called from several threads, each with a scratch of its own.
@@ -68,6 +76,14 @@ class Codec {
   /// True where, in the first layer in which the IDs `a` and `b` (L codes each, none of them kNoCode) of a row (d
   /// floats) differ, both codewords are equally near but for rounding.
   virtual bool is_tie(Scratch& scratch, std::span<const float> row, const Code* a, const Code* b) const = 0;
+
+  /// A codec of the same shape whose codewords are the means of the rows that have their codes, those left out not
+  /// counted. A code without such rows becomes a copy of the first code that has some. Nothing where codewords are no
+  /// means (rqvae).
+  virtual std::unique_ptr<const Codec> with_means(const CodedRows& fitted) const = 0;
+
+  /// The same codec with other names for its codes: code j of layer l is called new_names[l][j]. Nothing for rqvae.
+  virtual std::unique_ptr<const Codec> renamed(std::span<const std::vector<Code>> new_names) const = 0;
 
   /// What the codebook file holds, in its order.
   virtual std::vector<NamedMatrix> tensors() const = 0;

@@ -40,9 +40,12 @@ struct Seeker {
 
 class Reassigner {
  public:
-  Reassigner(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family)
+  Reassigner(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
+             const CodeFamily& held)
       : catalogue_(catalogue), quantizer_(quantizer), layers_(family.num_layers()) {
     result_.family = family;
+    for (std::size_t item = 0; item < held.num_items(); ++item)
+      if (held.has(item)) owned_.insert(key_of(held.of(item)));
   }
 
   Reassignment run() {
@@ -60,14 +63,14 @@ class Reassigner {
   }
 
  private:
-  /// Owners keep their IDs; everybody else in a shared ID becomes a seeker.
+  /// Owners keep their IDs; everybody else in a shared ID, and all whose ID is held, become seekers.
   void find_seekers() {
     std::unordered_map<std::string, std::vector<std::uint32_t>> groups;
     for (std::uint32_t item = 0; item < result_.family.num_items(); ++item)
       if (result_.family.has(item)) groups[key_of(result_.family.of(item))].push_back(item);
     std::vector<std::uint32_t> shared;
     for (const auto& [key, items] : groups)
-      if (items.size() > 1) shared.insert(shared.end(), items.begin(), items.end());
+      if (items.size() > 1 || owned_.contains(key)) shared.insert(shared.end(), items.begin(), items.end());
     std::sort(shared.begin(), shared.end());
     const std::vector<double> errors = errors_of(shared);
     std::unordered_map<std::string, std::size_t> owner;  // position in `shared`
@@ -75,9 +78,11 @@ class Reassigner {
       const auto [place, is_new] = owner.try_emplace(key_of(result_.family.of(shared[i])), i);
       if (!is_new && errors[i] < errors[place->second]) place->second = i;
     }
+    for (std::size_t i = 0; i < shared.size(); ++i) {
+      const std::string key = key_of(result_.family.of(shared[i]));
+      if (owned_.contains(key) || owner.at(key) != i) seekers_.push_back({shared[i], 0, {}, {}});
+    }
     for (const auto& [key, items] : groups) owned_.insert(key);
-    for (std::size_t i = 0; i < shared.size(); ++i)
-      if (owner.at(key_of(result_.family.of(shared[i]))) != i) seekers_.push_back({shared[i], 0, {}, {}});
   }
 
   /// Squared distance of each item's row to what its ID stands for.
@@ -235,17 +240,19 @@ CodeFamily with_suffix(const CodeFamily& family) {
   return longer;
 }
 
-Reassignment reassign(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family) {
+Reassignment reassign(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
+                      const CodeFamily& held) {
   double possible = 1.0;
   std::size_t items = 0;
   for (const std::size_t size : family.codebook_sizes) possible *= static_cast<double>(size);
   for (std::size_t item = 0; item < family.num_items(); ++item) items += family.has(item) ? 1 : 0;
+  for (std::size_t item = 0; item < held.num_items(); ++item) items += held.has(item) ? 1 : 0;
   if (static_cast<double>(items) > possible)
     throw InvalidArgument(
         fmt::format("family {}: {} items cannot have IDs of their own: there are only {:.0f}; use "
                     "more codes or layers, or --resolve suffix",
                     family.name, items, possible));
-  return Reassigner(catalogue, quantizer, family).run();
+  return Reassigner(catalogue, quantizer, family, held).run();
 }
 
 }  // namespace neume::quantize

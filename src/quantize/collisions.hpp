@@ -38,6 +38,9 @@ struct Reassignment {
 /// that ask for it, until nobody is left (deferred acceptance: Gale & Shapley 1962). Items that were alone keep their
 /// IDs. Greedy: not the assignment of least total distance, but no two moved items would both gain by swapping. Throws
 /// InvalidArgument where there are more items than IDs. Depends on the whole catalogue, unlike plain encoding.
-Reassignment reassign(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family);
+///
+/// `held`: IDs (of other items, each once) that nobody may get; an item whose own ID is held moves.
+Reassignment reassign(const data::Catalogue& catalogue, const Quantizer& quantizer, const CodeFamily& family,
+                      const CodeFamily& held = {});
 
 }  // namespace neume::quantize

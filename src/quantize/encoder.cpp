@@ -49,6 +49,24 @@ void scatter(Items items, std::span<const Code> codes, CodeFamily& family) {
     std::copy_n(codes.data() + i * num_layers, num_layers, family.codes.data() + items[i] * num_layers);
 }
 
+/// Gathers the rows of the items that have all modalities of `plan`, gives them to `fit`, and spreads the codes.
+template <class Fit>
+FamilyFit fit_rows(const data::Catalogue& catalogue, const FamilyPlan& plan, const Fit& fit) {
+  const std::vector<std::uint32_t> items = catalogue.items_with(plan.modalities);
+  if (items.empty())
+    throw DataError(fmt::format("family {}: none of {} items has all of its modalities ({})", plan.name,
+                                catalogue.items.size(), fmt::join(plan.modalities, ", ")));
+  QuantizerFit fitted;
+  try {
+    with_item_names(catalogue, items, [&] { fitted = fit(catalogue.gather(plan.modalities, items)); });
+  } catch (const DataError& problem) {
+    throw DataError(fmt::format("family {}: {}", plan.name, problem.what()));
+  }
+  CodeFamily family = without_codes(plan.name, fitted.quantizer.codebook_sizes(), catalogue.items.size());
+  scatter(items, fitted.codes, family);
+  return {std::move(fitted.quantizer), std::move(family), std::move(fitted.prefix_weight_choice)};
+}
+
 /// True where the two IDs of a raw row differ by a tie within rounding.
 bool is_tie(const Quantizer& quantizer, std::span<const float> raw, std::span<const Code> a, std::span<const Code> b) {
   const std::vector<std::size_t> sizes = quantizer.codebook_sizes();
@@ -157,21 +175,21 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
   }
   if (plan.modalities.empty())
     throw InvalidArgument(fmt::format("family {}: expected at least one modality", plan.name));
-  const std::vector<std::uint32_t> items = catalogue.items_with(plan.modalities);
-  if (items.empty())
-    throw DataError(fmt::format("family {}: none of {} items has all of its modalities ({})", plan.name,
-                                catalogue.items.size(), fmt::join(plan.modalities, ", ")));
-  QuantizerFit fit;
-  try {
-    with_item_names(catalogue, items, [&] {
-      fit = Quantizer::fit(catalogue.gather(plan.modalities, items), shape, options, progress, plan.checkpoint);
-    });
-  } catch (const DataError& problem) {
-    throw DataError(fmt::format("family {}: {}", plan.name, problem.what()));
-  }
-  CodeFamily family = without_codes(plan.name, fit.quantizer.codebook_sizes(), catalogue.items.size());
-  scatter(items, fit.codes, family);
-  return {std::move(fit.quantizer), std::move(family), std::move(fit.prefix_weight_choice)};
+  return fit_rows(catalogue, plan, [&](Matrix rows) {
+    return Quantizer::fit(std::move(rows), shape, options, progress, plan.checkpoint);
+  });
+}
+
+FamilyFit refit_family(const data::Catalogue& catalogue, const Quantizer& before, const FamilyPlan& plan,
+                       const QuantizerOptions& options, const ProgressFn& progress) {
+  options.validate();
+  if (plan.modalities != before.shape().block_names)
+    throw InvalidArgument(fmt::format("family {}: the codebooks to continue from have the modalities {}, expected {}",
+                                      plan.name, fmt::join(before.shape().block_names, ", "),
+                                      fmt::join(plan.modalities, ", ")));
+  check_modalities(catalogue, before);
+  return fit_rows(catalogue, plan,
+                  [&](Matrix rows) { return Quantizer::refit(before, std::move(rows), options, progress); });
 }
 
 CodeFamily encode_family(const data::Catalogue& catalogue, const Quantizer& quantizer, const std::string& name,

@@ -39,6 +39,11 @@ struct FamilyFit {
 FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, Scaling scaling,
                      const QuantizerOptions& options, const ProgressFn& progress = {});
 
+/// The same from `before`, codebooks of the same family, whose names codes keep (Quantizer::refit). Throws besides what
+/// Quantizer::refit throws.
+FamilyFit refit_family(const data::Catalogue& catalogue, const Quantizer& before, const FamilyPlan& plan,
+                       const QuantizerOptions& options, const ProgressFn& progress = {});
+
 /// Throws InvalidArgument unless the catalogue has the quantizer's modalities with their widths.
 void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantizer);
 

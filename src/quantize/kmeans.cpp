@@ -227,6 +227,12 @@ void Lloyd::place_at_row(std::size_t code, std::size_t row) {
 }
 
 CodebookLayer first_codebook(const KMeansProblem& problem, const KMeansOptions& options) {
+  if (options.start != nullptr) {
+    CodebookLayer start;
+    start.residual = options.start->residual.clone();
+    start.prefix = options.start->prefix.clone();
+    return start;
+  }
   std::vector<std::size_t> seeds = choose_seeds(problem, options.codes, options.seed);
   if (options.require_distinct_rows && seeds.size() < options.codes)
     throw DataError(

@@ -111,7 +111,8 @@ struct KMeansOptions {
   std::size_t iterations = 25;
   double tolerance = 1e-5;
   std::uint64_t seed = 1;
-  bool require_distinct_rows = false;  ///< DataError where there are fewer distinct rows than codes
+  bool require_distinct_rows = false;    ///< DataError where there are fewer distinct rows than codes
+  const CodebookLayer* start = nullptr;  ///< codewords to start from instead of seeds; `codes` of them
 };
 
 struct KMeansFit {

@@ -14,6 +14,7 @@
 #include "kernels/matmul.hpp"
 #include "quantize/assignment.hpp"
 #include "quantize/beam.hpp"
+#include "quantize/code_members.hpp"
 #include "quantize/fit_journal.hpp"
 #include "quantize/kmeans.hpp"
 #include "quantize/layer_progress.hpp"
@@ -102,13 +103,17 @@ class ProductFit {
             {reports_.begin(), reports_.begin() + static_cast<std::ptrdiff_t>(done_)}};
   }
 
-  /// k-means of every sub-vector that is not done, from its own seeds.
-  void fit(ConstMatrixView rows, LayerProgress& progress, FitJournal& journal) {
+  /// k-means of every sub-vector that is not done, from its own seeds or from the codewords of `start`.
+  void fit(ConstMatrixView rows, LayerProgress& progress, FitJournal& journal, const ProductCodec* start = nullptr) {
     each_part(rows, [&](std::size_t l, const KMeansProblem& problem) {
       if (l < done_) return;
       const std::string stage = fmt::format("sub-vector {} of {}", l + 1, sizes_.size());
-      const KMeansOptions options{sizes_[l], options_.iterations, options_.tolerance,
-                                  base::derive_seed(options_.seed, l), false};
+      const KMeansOptions options{sizes_[l],
+                                  options_.iterations,
+                                  options_.tolerance,
+                                  base::derive_seed(options_.seed, l),
+                                  false,
+                                  start == nullptr ? nullptr : &start->layers()[l]};
       KMeansFit fit = fit_kmeans(problem, options, [&](std::size_t iteration, double objective) {
         progress.report(stage, iteration, objective);
       });
@@ -152,6 +157,7 @@ class ProductFit {
   }
 
   const std::vector<std::size_t>& widths() const { return widths_; }
+  const QuantizerOptions& options() const { return options_; }
 
   CodecFit finish(Matrix rotation) && {
     CodecFit fit;
@@ -221,6 +227,15 @@ class RotatedFit {
     stage_ = 1;
   }
 
+  /// The rotation and the codewords of an earlier fit.
+  void start_from(const ProductCodec& start, LayerProgress& progress) {
+    FitJournal not_kept;
+    rotation_ = start.rotation().clone();
+    rotate(rows_, rotation_, rotated_.view());
+    best_.fit(rotated_.view(), progress, not_kept, &start);
+    stage_ = 1;
+  }
+
   /// The best rotation for the codes, then better codes for the rotation.
   void turn(LayerProgress& progress) {
     progress.report("rotation", stage_ - 1, best_.objective());
@@ -244,11 +259,13 @@ class RotatedFit {
 };
 
 CodecFit fit_rotated(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
-                     FitJournal& journal) {
+                     FitJournal& journal, const ProductCodec* start) {
   LayerProgress reporter(progress, options.iterations);
   RotatedFit fit(rows, options);
   if (auto found = journal.take_found()) {
     fit.go_on_from(std::move(*found));
+  } else if (start != nullptr) {
+    fit.start_from(*start, reporter);
   } else {
     fit.start(reporter);
     if (journal.is_kept()) journal.keep(fit.state());
@@ -277,15 +294,15 @@ ProductCodec::ProductCodec(std::vector<CodebookLayer> layers, Matrix rotation)
 }
 
 CodecFit ProductCodec::fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
-                           FitJournal& journal) {
+                           FitJournal& journal, const ProductCodec* start) {
   if (options.layers > rows.cols)
     throw InvalidArgument(fmt::format("layers: {} sub-vectors need as many columns at least, the rows have {}",
                                       options.layers, rows.cols));
-  if (options.method == QuantizerMethod::opq) return fit_rotated(rows, options, progress, journal);
+  if (options.method == QuantizerMethod::opq) return fit_rotated(rows, options, progress, journal, start);
   LayerProgress reporter(progress, options.iterations);
   ProductFit fit(rows, options);
   if (auto found = journal.take_found()) fit.go_on_from(std::move(*found), rows.cols);
-  fit.fit(rows, reporter, journal);
+  fit.fit(rows, reporter, journal, start);
   return std::move(fit).finish({});
 }
 
@@ -373,6 +390,29 @@ bool ProductCodec::is_tie(Scratch& scratch, std::span<const float> row, const Co
     part = part.subspan(codewords.cols());
   }
   return true;
+}
+
+std::unique_ptr<const Codec> ProductCodec::with_means(const CodedRows& fitted) const {
+  Matrix rotated(rotation_.empty() ? 0 : fitted.rows.rows, width_);
+  if (!rotation_.empty()) rotate(fitted.rows, rotation_, rotated.view());
+  const ConstMatrixView rows = rotation_.empty() ? fitted.rows : ConstMatrixView(rotated.view());
+  std::vector<CodebookLayer> layers(layers_.size());
+  std::size_t first = 0;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const CodeMembers members(fitted, l, layers_[l].size());
+    const std::size_t width = layers_[l].residual.cols();
+    layers[l].residual = means_of(members, width, [&](std::size_t i, std::span<float> out) {
+      std::copy_n(rows.row(i).data() + first, width, out.begin());
+    });
+    first += width;
+  }
+  return std::make_unique<ProductCodec>(std::move(layers), rotation_.clone());
+}
+
+std::unique_ptr<const Codec> ProductCodec::renamed(std::span<const std::vector<Code>> new_names) const {
+  std::vector<CodebookLayer> layers(layers_.size());
+  for (std::size_t l = 0; l < layers.size(); ++l) layers[l].residual = rows_renamed(layers_[l].residual, new_names[l]);
+  return std::make_unique<ProductCodec>(std::move(layers), rotation_.clone());
 }
 
 std::vector<NamedMatrix> ProductCodec::tensors() const {

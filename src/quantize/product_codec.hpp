@@ -25,8 +25,9 @@ class ProductCodec : public Codec {
   /// axes where it is better, and then lowers the same objective by turns: the best rotation for the codes, the
   /// best codes for the rotation. So it is never worse than pq on the fitted rows. A stage of the journal is a
   /// sub-vector of pq; of opq the start and then every turn. Throws as Quantizer::fit.
+  /// `start`, of the same shape, gives the rotation and the codewords to start from instead.
   static CodecFit fit(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
-                      FitJournal& journal);
+                      FitJournal& journal, const ProductCodec* start = nullptr);
 
   /// Reads what tensors() names.
   static std::unique_ptr<const Codec> load(const QuantizerOptions& options, std::size_t width, TensorReader& reader);
@@ -38,6 +39,8 @@ class ProductCodec : public Codec {
   void search(Scratch& scratch, const float* rows, std::size_t count, const SearchResult& out) const override;
   void decode(Scratch& scratch, const Code* codes, std::size_t count, std::size_t depth, float* rows) const override;
   bool is_tie(Scratch& scratch, std::span<const float> row, const Code* a, const Code* b) const override;
+  std::unique_ptr<const Codec> with_means(const CodedRows& fitted) const override;
+  std::unique_ptr<const Codec> renamed(std::span<const std::vector<Code>> new_names) const override;
   std::vector<NamedMatrix> tensors() const override;
 
   const std::vector<CodebookLayer>& layers() const { return layers_; }

@@ -12,8 +12,10 @@
 
 #include "base/parallel.hpp"
 #include "base/range_check.hpp"
+#include "quantize/code_matching.hpp"
 #include "quantize/codec.hpp"
 #include "quantize/fit_journal.hpp"
+#include "quantize/fit_statistics.hpp"
 #include "quantize/prefix_weight.hpp"
 #include "quantize/preprocess.hpp"
 #include "quantize/product_codec.hpp"
@@ -65,20 +67,71 @@ void check_codes(const char* act, const Code* codes, const std::vector<std::size
           fmt::format("{}: code {} in layer {}, whose codebook has {} codes", act, codes[l], l + 1, sizes[l]));
 }
 
+/// Adds to the last residuals of rows what their codes stand for, on all threads.
+void restore_rows(const quantize::Codec& codec, std::span<const Code> codes, MatrixView rows) {
+  const std::size_t layers = codec.num_layers();
+  base::parallel_for(base::num_chunks(rows.rows, kBlockRows), [&](std::size_t block) {
+    const auto scratch = codec.make_scratch();
+    Matrix approximation(kBlockRows, rows.cols);
+    const std::size_t begin = block * kBlockRows, count = std::min(kBlockRows, rows.rows - begin);
+    codec.decode(*scratch, codes.data() + begin * layers, count, layers, approximation.data());
+    for (std::size_t i = 0; i < count; ++i)
+      for (std::size_t j = 0; j < rows.cols; ++j) rows.row(begin + i)[j] += approximation.row(i)[j];
+  });
+}
+
+/// Fits the codec of options.method, from `start` (a codec of the same shape) where there is one. Leaves the rows as
+/// they were, but for rounding.
 quantize::CodecFit fit_codec(Matrix& rows, const QuantizerOptions& options, const ProgressFn& progress,
-                             quantize::FitJournal& journal) {
+                             quantize::FitJournal& journal, const quantize::Codec* start) {
   switch (options.method) {
     case QuantizerMethod::psrq:
     case QuantizerMethod::rq:
-    case QuantizerMethod::vq:
-      return quantize::ResidualCodec::fit(rows.view(), options, progress, journal);
+    case QuantizerMethod::vq: {
+      auto fit = quantize::ResidualCodec::fit(rows.view(), options, progress, journal,
+                                              dynamic_cast<const quantize::ResidualCodec*>(start));
+      restore_rows(*fit.codec, fit.codes, rows.view());
+      return fit;
+    }
     case QuantizerMethod::pq:
     case QuantizerMethod::opq:
-      return quantize::ProductCodec::fit(rows.view(), options, progress, journal);
+      return quantize::ProductCodec::fit(rows.view(), options, progress, journal,
+                                         dynamic_cast<const quantize::ProductCodec*>(start));
     case QuantizerMethod::rqvae:
       return quantize::RqVaeCodec::fit(rows.view(), options, progress, journal);
   }
   throw InternalError("a quantizer method without a codec");
+}
+
+/// Throws InvalidArgument unless a fit with these options can go on from `before`.
+void check_continues(const Quantizer& before, const QuantizerOptions& options, std::size_t width) {
+  const auto refuse = [](const std::string& field, const std::string& old, const std::string& found) {
+    throw InvalidArgument(
+        fmt::format("to continue from codebooks of {0} {1}, give the same {0}, found {2}; or fit without "
+                    "them, and all IDs change",
+                    field, old, found));
+  };
+  const QuantizerOptions& old = before.options();
+  if (options.method == QuantizerMethod::rqvae)
+    throw InvalidArgument(
+        "rqvae cannot continue from codebooks: its network would move under the codes; fit anew, or "
+        "keep the codebooks and encode with --append");
+  if (options.method != old.method)
+    refuse("method", std::string(name_of(old.method)), std::string(name_of(options.method)));
+  if (options.choose_prefix_weight)
+    throw InvalidArgument(fmt::format("to continue from codebooks, give their prefix weight ({}) instead of auto",
+                                      old.effective_prefix_weight()));
+  const std::vector<std::size_t> codes = options.codes_by_layer(), old_codes = before.codebook_sizes();
+  if (codes.size() != old_codes.size())
+    refuse("layers", fmt::to_string(old_codes.size()), fmt::to_string(codes.size()));
+  if (codes != old_codes)
+    refuse("codes", fmt::format("{}", fmt::join(old_codes, ",")), fmt::format("{}", fmt::join(codes, ",")));
+  if (options.effective_prefix_weight() != old.effective_prefix_weight())
+    refuse("prefix-weight", fmt::to_string(old.effective_prefix_weight()),
+           fmt::to_string(options.effective_prefix_weight()));
+  if (options.balanced != old.balanced)
+    refuse("balanced", fmt::to_string(old.balanced), fmt::to_string(options.balanced));
+  if (width != before.width()) refuse("width", fmt::to_string(before.width()), fmt::to_string(width));
 }
 
 /// Cuts rows into blocks of kBlockRows and calls work(scratch, first row, count) for each, in parallel, with a scratch
@@ -174,14 +227,41 @@ QuantizerFit Quantizer::fit(Matrix rows, const InputShape& shape, const Quantize
   }
   quantize::CodecFit codec;
   try {
-    codec = fit_codec(rows, quantizer.options_, progress, journal);
+    codec = fit_codec(rows, quantizer.options_, progress, journal, nullptr);
   } catch (const Error&) {
     journal.drop();
     throw;
   }
+  quantizer.statistics_ = quantize::measure_fit(*codec.codec, rows.view(), codec.codes, options.seed);
   quantizer.codec_ = std::move(codec.codec);
   quantizer.reports_ = std::move(codec.reports);
   fit.codes = std::move(codec.codes);
+  return fit;
+}
+
+QuantizerFit Quantizer::refit(const Quantizer& before, Matrix rows, const QuantizerOptions& options,
+                              const ProgressFn& progress) {
+  options.validate();
+  check_continues(before, options, rows.cols());
+  if (rows.rows() == 0) throw DataError("no rows to fit a quantizer to; expected at least one item with an embedding");
+  Matrix mapped(rows.rows(), rows.cols());
+  before.map(rows.view(), mapped.view());
+  const std::vector<Code> codes_before = quantize::encode_mapped(*before.codec_, mapped.view());
+  quantize::FitJournal not_kept;
+  quantize::CodecFit codec = fit_codec(mapped, options, progress, not_kept, before.codec_.get());
+  QuantizerFit fit;
+  Quantizer& quantizer = fit.quantizer;
+  quantizer.shape_ = before.shape_;
+  quantizer.options_ = options;
+  quantizer.mean_ = before.mean_;
+  quantizer.scale_ = before.scale_;
+  quantizer.codec_ =
+      codec.codec->renamed(quantize::names_kept(codes_before, codec.codes, before.codec_->codebook_sizes()));
+  quantizer.reports_ = std::move(codec.reports);
+  // Encoded anew: where a row lies between two codewords the lower name wins, and names have changed.
+  fit.codes.resize(codec.codes.size());
+  quantizer.encode(rows.view(), fit.codes);
+  quantizer.statistics_ = quantize::measure_fit(*quantizer.codec_, mapped.view(), fit.codes, options.seed);
   return fit;
 }
 

@@ -27,7 +27,7 @@ namespace {
 using nlohmann::json;
 using Path = std::filesystem::path;
 
-constexpr int kFormatVersion = 2;
+constexpr int kFormatVersion = 3;  // 2 has no statistics
 constexpr int kOldestVersion = 1;  // without balanced and rqvae; psrq, rq and vq alone
 constexpr const char* kDescriptionKey = "neume";
 constexpr const char* kFingerprintKey = "neume_fingerprint";
@@ -56,6 +56,29 @@ void read_rqvae(const json& source, RqVaeOptions& options) {
   options.commitment = source.at("commitment");
 }
 
+json describe(const FitStatistics& statistics) {
+  json mean = json::array(), deviation = json::array();
+  for (const LayerStatistics& layer : statistics.layers) {
+    mean.push_back(layer.mean);
+    deviation.push_back(layer.deviation);
+  }
+  return {{"rows", statistics.rows}, {"mean_distance", mean}, {"distance_deviation", deviation}};
+}
+
+/// Quantiles and usage of every layer as tensors, which stand behind mean and scale.
+std::vector<quantize::NamedMatrix> tensors_of(const std::optional<FitStatistics>& statistics) {
+  std::vector<quantize::NamedMatrix> tensors;
+  for (std::size_t l = 0; statistics && l < statistics->layers.size(); ++l) {
+    const LayerStatistics& layer = statistics->layers[l];
+    tensors.push_back({fmt::format("layer{}.distance_quantiles", l), Matrix(1, layer.quantiles.size())});
+    std::ranges::copy(layer.quantiles, tensors.back().values.flat().begin());
+    tensors.push_back({fmt::format("layer{}.usage", l), Matrix(1, layer.usage.size())});
+    std::ranges::transform(layer.usage, tensors.back().values.flat().begin(),
+                           [](std::uint32_t rows) { return static_cast<float>(rows); });
+  }
+  return tensors;
+}
+
 json describe(const Quantizer& quantizer) {
   const QuantizerOptions& options = quantizer.options();
   json objective = json::array(), reseeded = json::array();
@@ -79,6 +102,7 @@ json describe(const Quantizer& quantizer) {
               {"objective", objective},
               {"reseeded", reseeded}};
   if (options.method == QuantizerMethod::rqvae) result["rqvae"] = describe(options.rqvae);
+  if (quantizer.statistics()) result["statistics"] = describe(*quantizer.statistics());
   return result;
 }
 
@@ -98,7 +122,17 @@ struct Description {
   std::vector<LayerReport> reports;
   std::vector<std::size_t> sizes;
   std::size_t width = 0;
+  std::optional<FitStatistics> statistics;  ///< without quantiles and usage, which are tensors
 };
+
+FitStatistics read_statistics(const json& source, std::size_t layers) {
+  FitStatistics result{source.at("rows"), std::vector<LayerStatistics>(layers)};
+  for (std::size_t l = 0; l < layers; ++l) {
+    result.layers[l].mean = source.at("mean_distance").at(l);
+    result.layers[l].deviation = source.at("distance_deviation").at(l);
+  }
+  return result;
+}
 
 void check_description(const Path& path, const Description& description, std::size_t num_layers) {
   const InputShape& shape = description.shape;
@@ -140,6 +174,8 @@ Description parse_description(const Path& path, const std::string& text) {
     result.shape.block_names = source.at("block_names").get<std::vector<std::string>>();
     result.shape.block_widths = source.at("block_widths").get<std::vector<std::size_t>>();
     result.width = source.at("d");
+    if (version > 2 && source.contains("statistics"))
+      result.statistics = read_statistics(source.at("statistics"), options.layers);
     result.sizes = options.codes;
     const json& objective = source.at("objective");
     const json& reseeded = source.at("reseeded");
@@ -213,13 +249,41 @@ std::unique_ptr<const quantize::Codec> load_codec(const Description& description
   throw InternalError("a quantizer method without a codec");
 }
 
-/// Values in the order of the file: the codec's, then mean and scale.
+/// Usage is counted in floats, which hold whole numbers up to 2^24 exactly; far fewer rows are measured.
+constexpr float kLargestUsage = 16'777'216.0f;
+
+/// Fills quantiles and usage. Throws DataError where they are none.
+void read_statistics_tensors(const Path& path, const std::vector<std::size_t>& sizes, FileTensors& tensors,
+                             FitStatistics& statistics) {
+  for (std::size_t l = 0; l < sizes.size(); ++l) {
+    LayerStatistics& layer = statistics.layers[l];
+    const Matrix quantiles = tensors.read(fmt::format("layer{}.distance_quantiles", l), 1, kNumQuantiles);
+    const Matrix usage = tensors.read(fmt::format("layer{}.usage", l), 1, sizes[l]);
+    layer.quantiles.assign(quantiles.flat().begin(), quantiles.flat().end());
+    if (!std::ranges::is_sorted(layer.quantiles) || layer.quantiles.front() < 0.0f)
+      throw DataError(fmt::format("{}: the quantiles of distances in layer {} do not rise from 0", path.string(), l));
+    double rows = 0.0;
+    for (const float count : usage.flat()) {
+      if (count < 0.0f || count > kLargestUsage || count != std::floor(count))
+        throw DataError(fmt::format("{}: layer {}: a code with {} rows", path.string(), l, count));
+      layer.usage.push_back(static_cast<std::uint32_t>(count));
+      rows += double{count};
+    }
+    if (rows != static_cast<double>(statistics.rows))
+      throw DataError(fmt::format("{}: layer {}: the usage of codes adds up to {} rows, expected {}", path.string(), l,
+                                  rows, statistics.rows));
+  }
+}
+
+/// Values in the order of the file: the codec's, then mean and scale, then the statistics'.
 std::vector<std::span<const float>> values_of(const std::vector<quantize::NamedMatrix>& tensors,
-                                              std::span<const float> mean, std::span<const float> scale) {
+                                              std::span<const float> mean, std::span<const float> scale,
+                                              const std::vector<quantize::NamedMatrix>& statistics) {
   std::vector<std::span<const float>> values;
-  values.reserve(tensors.size() + 2);
+  values.reserve(tensors.size() + 2 + statistics.size());
   for (const quantize::NamedMatrix& tensor : tensors) values.push_back(tensor.values.flat());
   values.insert(values.end(), {mean, scale});
+  for (const quantize::NamedMatrix& tensor : statistics) values.push_back(tensor.values.flat());
   return values;
 }
 
@@ -229,12 +293,15 @@ void Quantizer::save(const Path& path) const {
   const std::string description = describe(*this).dump();
   const std::vector<quantize::NamedMatrix> named = codec_->tensors();
   std::vector<data::TensorView> tensors;
-  tensors.reserve(named.size() + 2);
+  const std::vector<quantize::NamedMatrix> statistics = tensors_of(statistics_);
+  tensors.reserve(named.size() + 2 + statistics.size());
   for (const auto& [name, values] : named)
     tensors.push_back(data::tensor_of(name, {values.rows(), values.cols()}, values.flat()));
   tensors.push_back(data::tensor_of("mean", {width()}, mean()));
   tensors.push_back(data::tensor_of("scale", {width()}, scale()));
-  const std::string fingerprint = fingerprint_of(description, values_of(named, mean_, scale_));
+  for (const auto& [name, values] : statistics)
+    tensors.push_back(data::tensor_of(name, {values.rows(), values.cols()}, values.flat()));
+  const std::string fingerprint = fingerprint_of(description, values_of(named, mean_, scale_, statistics));
   data::write_safetensors(path, tensors, {{kDescriptionKey, description}, {kFingerprintKey, fingerprint}});
 }
 
@@ -252,9 +319,11 @@ Quantizer Quantizer::load(const Path& path) {
   }
   const Matrix mean = tensors.read_vector("mean", description.width);
   const Matrix scale = tensors.read_vector("scale", description.width);
+  if (description.statistics) read_statistics_tensors(path, description.sizes, tensors, *description.statistics);
   tensors.check_all_read();
   const std::string expected = metadata_of(path, file, kFingerprintKey);
-  const std::string found = fingerprint_of(text, values_of(quantizer.codec_->tensors(), mean.flat(), scale.flat()));
+  const std::string found = fingerprint_of(
+      text, values_of(quantizer.codec_->tensors(), mean.flat(), scale.flat(), tensors_of(description.statistics)));
   if (found != expected)
     throw DataError(fmt::format("{}: fingerprint {} expected, {} found: the file is damaged; fit again or copy it anew",
                                 path.string(), expected, found));
@@ -265,6 +334,7 @@ Quantizer Quantizer::load(const Path& path) {
   quantizer.shape_ = std::move(description.shape);
   quantizer.options_ = std::move(description.options);
   quantizer.reports_ = std::move(description.reports);
+  quantizer.statistics_ = std::move(description.statistics);
   return quantizer;
 }
 

@@ -13,6 +13,7 @@
 #include "quantize/assignment.hpp"
 #include "quantize/balance.hpp"
 #include "quantize/beam.hpp"
+#include "quantize/code_members.hpp"
 #include "quantize/fit_journal.hpp"
 #include "quantize/kmeans.hpp"
 #include "quantize/layer_progress.hpp"
@@ -208,8 +209,9 @@ std::vector<CodebookLayer> read_layers(const QuantizerOptions& options, std::siz
 /// A fit layer by layer: rows become residuals, codes fill up.
 class ResidualFit {
  public:
-  ResidualFit(MatrixView rows, const QuantizerOptions& options)
-      : rows_(rows), options_(options), sizes_(options.codes_by_layer()) {
+  /// Every layer's k-means starts from its codewords in `start`, where there is one.
+  ResidualFit(MatrixView rows, const QuantizerOptions& options, const ResidualCodec* start)
+      : rows_(rows), options_(options), start_(start), sizes_(options.codes_by_layer()) {
     fit_.codes.resize(rows.rows * sizes_.size());
   }
 
@@ -237,8 +239,12 @@ class ResidualFit {
     const std::span<const CodebookLayer> earlier =
         weight() > 0.0 ? std::span<const CodebookLayer>(layers_) : std::span<const CodebookLayer>();
     const KMeansProblem problem{rows_, earlier, fit_.codes.data(), sizes_.size(), weight()};
-    const KMeansOptions options{sizes_[l], options_.iterations, options_.tolerance, base::derive_seed(options_.seed, l),
-                                l == 0};
+    const KMeansOptions options{sizes_[l],
+                                options_.iterations,
+                                options_.tolerance,
+                                base::derive_seed(options_.seed, l),
+                                l == 0,
+                                start_ == nullptr ? nullptr : &start_->layers()[l]};
     KMeansFit layer =
         options_.balanced ? fit_balanced_kmeans(problem, options, report) : fit_kmeans(problem, options, report);
     for (std::size_t i = 0; i < rows_.rows; ++i) fit_.codes[i * sizes_.size() + l] = layer.labels[i];
@@ -268,6 +274,7 @@ class ResidualFit {
 
   MatrixView rows_;
   const QuantizerOptions& options_;
+  const ResidualCodec* start_;
   std::vector<std::size_t> sizes_;
   std::vector<CodebookLayer> layers_;
   CodecFit fit_;
@@ -281,8 +288,8 @@ ResidualCodec::ResidualCodec(std::vector<CodebookLayer> layers, double prefix_we
 }
 
 CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
-                            FitJournal& journal) {
-  ResidualFit fit(rows, options);
+                            FitJournal& journal, const ResidualCodec* start) {
+  ResidualFit fit(rows, options, start);
   if (auto found = journal.take_found()) fit.go_on_from(std::move(*found));
   LayerProgress reporter(progress, options.iterations);
   while (!fit.is_done()) {
@@ -346,6 +353,37 @@ bool ResidualCodec::is_tie(Scratch&, std::span<const float> row, const Code* a, 
     }
   }
   return true;
+}
+
+std::unique_ptr<const Codec> ResidualCodec::with_means(const CodedRows& fitted) const {
+  const std::size_t num_layers = layers_.size(), width = this->width();
+  std::vector<CodebookLayer> layers;
+  for (std::size_t l = 0; l < num_layers; ++l) {
+    const CodeMembers members(fitted, l, layers_[l].size());
+    const bool has_prefix = !layers_[l].prefix.empty();
+    const Matrix means = means_of(members, has_prefix ? 2 * width : width, [&](std::size_t i, std::span<float> out) {
+      std::vector<float> prefix(width);
+      sum_codewords(layers, fitted.codes.data() + i * num_layers, prefix);
+      for (std::size_t c = 0; c < width; ++c) out[c] = fitted.rows.row(i)[c] - prefix[c];
+      if (has_prefix) std::ranges::copy(prefix, out.begin() + static_cast<std::ptrdiff_t>(width));
+    });
+    layers.push_back(split_halves(means, width));
+    layers.back().price = layers_[l].price;
+    for (std::size_t j = 0; j < layers.back().price.size(); ++j)
+      if (members.of(j).empty()) layers.back().price[j] = layers_[l].price[members.first_in_use()];
+  }
+  return std::make_unique<ResidualCodec>(std::move(layers), prefix_weight_);
+}
+
+std::unique_ptr<const Codec> ResidualCodec::renamed(std::span<const std::vector<Code>> new_names) const {
+  std::vector<CodebookLayer> layers(layers_.size());
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    layers[l].residual = rows_renamed(layers_[l].residual, new_names[l]);
+    layers[l].prefix = rows_renamed(layers_[l].prefix, new_names[l]);
+    layers[l].price.resize(layers_[l].price.size());
+    for (std::size_t j = 0; j < layers[l].price.size(); ++j) layers[l].price[new_names[l][j]] = layers_[l].price[j];
+  }
+  return std::make_unique<ResidualCodec>(std::move(layers), prefix_weight_);
 }
 
 std::vector<NamedMatrix> ResidualCodec::tensors() const {

@@ -21,8 +21,9 @@ class ResidualCodec : public Codec {
 
   /// Fits the method of `options` (psrq, rq or vq, balanced or not) to mapped rows, N x d without padding, which become
   /// the last residuals. A stage of the journal is a layer. Throws as Quantizer::fit.
-  static CodecFit fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
-                      FitJournal& journal);
+  /// `start`, of the same shape, gives the codewords that every layer's k-means starts from.
+  static CodecFit fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress, FitJournal& journal,
+                      const ResidualCodec* start = nullptr);
 
   /// Reads what tensors() names.
   static std::unique_ptr<const Codec> load(const QuantizerOptions& options, std::size_t width, TensorReader& reader);
@@ -34,6 +35,8 @@ class ResidualCodec : public Codec {
   void search(Scratch& scratch, const float* rows, std::size_t count, const SearchResult& out) const override;
   void decode(Scratch& scratch, const Code* codes, std::size_t count, std::size_t depth, float* rows) const override;
   bool is_tie(Scratch& scratch, std::span<const float> row, const Code* a, const Code* b) const override;
+  std::unique_ptr<const Codec> with_means(const CodedRows& fitted) const override;
+  std::unique_ptr<const Codec> renamed(std::span<const std::vector<Code>> new_names) const override;
   std::vector<NamedMatrix> tensors() const override;
 
   const std::vector<CodebookLayer>& layers() const { return layers_; }

@@ -42,6 +42,8 @@ class RqVaeCodec : public Codec {
   void search(Scratch& scratch, const float* rows, std::size_t count, const SearchResult& out) const override;
   void decode(Scratch& scratch, const Code* codes, std::size_t count, std::size_t depth, float* rows) const override;
   bool is_tie(Scratch& scratch, std::span<const float> row, const Code* a, const Code* b) const override;
+  std::unique_ptr<const Codec> with_means(const CodedRows&) const override { return nullptr; }
+  std::unique_ptr<const Codec> renamed(std::span<const std::vector<Code>>) const override { return nullptr; }
   std::vector<NamedMatrix> tensors() const override;
 
  private:

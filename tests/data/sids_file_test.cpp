@@ -4,7 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <neume/error.hpp>
+
 #include "data/fixture_files.hpp"
+#include "data/sids_origin.hpp"
 
 namespace neume::data {
 namespace {
@@ -58,6 +61,17 @@ TEST_F(SidsFile, RoundTripKeepsEverything) {
   const SemanticIds none{ItemIds(), {{"text", {4}, {}}}};
   write_semantic_ids(path("none.parquet"), none);
   expect_equal(read_semantic_ids(path("none.parquet")), none);
+}
+
+TEST_F(SidsFile, OriginsComeBack) {
+  const std::vector<CodeOrigin> origins{{"0123456789abcdef", 4, "suffix", {2, 3}},
+                                        {"fedcba9876543210", 4, "suffix", {}}};
+  write_semantic_ids(path("s.parquet"), small_ids(), origins);
+  EXPECT_EQ(read_origins(path("s.parquet")), origins);
+  expect_equal(read_semantic_ids(path("s.parquet")), small_ids());
+  write_semantic_ids(path("plain.parquet"), small_ids());
+  EXPECT_TRUE(read_origins(path("plain.parquet")).empty());
+  EXPECT_THROW(write_semantic_ids(path("s.parquet"), small_ids(), {origins[0]}), InvalidArgument);
 }
 
 TEST_F(SidsFile, TheTableIsAsDocumented) {

@@ -105,6 +105,32 @@ TEST(Reassign, EveryIdOnceAndLonelyItemsStay) {
   }
 }
 
+// Items that come later get IDs that nobody holds, and those that hold one do not come into it.
+TEST(Reassign, HeldIdsAreNotGivenAway) {
+  const data::Catalogue catalogue = one_modality(mixture_rows(400, 8, 60, 1));
+  QuantizerOptions options = small_options(QuantizerMethod::rq);
+  options.codes = {10};
+  const FamilyFit fit = fit_family(catalogue, FamilyPlan::of_modality("text"), Scaling::none, options);
+  CodeFamily early = fit.codes, late = fit.codes;
+  for (std::size_t i = 0; i < 400; ++i) std::fill_n((i < 300 ? late : early).codes.begin() + i * 3, 3, kNoCode);
+  const CodeFamily held = reassign(catalogue, fit.quantizer, early).family;
+  const CodeFamily added = reassign(catalogue, fit.quantizer, late, held).family;
+  std::map<std::vector<Code>, std::size_t> sharing, fresh;
+  for (std::size_t i = 0; i < 300; ++i) ++sharing[id_of(held, i)];
+  for (std::size_t i = 300; i < 400; ++i) ++fresh[id_of(late, i)];
+  for (std::size_t i = 300; i < 400; ++i) {
+    if (!sharing.contains(id_of(late, i)) && fresh[id_of(late, i)] == 1) {
+      EXPECT_EQ(id_of(added, i), id_of(late, i)) << "a free ID of one item alone";
+    }
+  }
+  for (std::size_t i = 300; i < 400; ++i) {
+    EXPECT_TRUE(added.has(i));
+    ++sharing[id_of(added, i)];
+  }
+  EXPECT_EQ(sharing.size(), 400u);
+  for (std::size_t i = 0; i < 300; ++i) EXPECT_FALSE(added.has(i));
+}
+
 // 27 items for 27 IDs, all rows equal: the beam cannot tell them apart, and every ID is given away in the end.
 TEST(Reassign, AFullHouse) {
   Matrix rows(27, 4);

@@ -128,6 +128,34 @@ TEST_F(QuantizerFile, GoldenFileOfVersion1) {
   rows.row(1)[0] = 10.0f;
   rows.row(1)[1] = 30.0f;
   EXPECT_EQ(encode_rows(quantizer, rows.view()), (std::vector<Code>{1, 0, 2, 1}));
+  EXPECT_FALSE(quantizer.statistics()) << "version 1 has none";
+}
+
+TEST_F(QuantizerFile, StatisticsComeBack) {
+  const Quantizer quantizer = fit_rows(mixture_rows(400, 6, 40, 1), small_options()).quantizer;
+  quantizer.save(path("a"));
+  const Quantizer loaded = Quantizer::load(path("a"));
+  ASSERT_TRUE(quantizer.statistics() && loaded.statistics());
+  EXPECT_EQ(loaded.statistics()->rows, 400u);
+  for (std::size_t l = 0; l < 3; ++l) {
+    const LayerStatistics &before = quantizer.statistics()->layers[l], &after = loaded.statistics()->layers[l];
+    EXPECT_EQ(after.quantiles, before.quantiles);
+    EXPECT_EQ(after.usage, before.usage);
+    EXPECT_EQ(after.mean, before.mean);
+    EXPECT_EQ(after.deviation, before.deviation);
+  }
+}
+
+// One byte of the last tensor, a usage: the fingerprint covers it.
+TEST_F(QuantizerFile, DamagedStatisticsAreFound) {
+  fit_rows(mixture_rows(400, 6, 40, 1), small_options()).quantizer.save(path("a"));
+  std::string bytes = read("a");
+  for (const std::size_t from_end : {1u, 2u, 70u, 200u}) {
+    std::string bad = bytes;
+    bad[bad.size() - from_end] = static_cast<char>(bad[bad.size() - from_end] ^ 0x40);
+    write("bad", bad);
+    EXPECT_THROW(Quantizer::load(path("bad")), DataError) << from_end;
+  }
 }
 
 TEST_F(QuantizerFile, DamageIsFound) {
@@ -172,7 +200,7 @@ TEST_F(QuantizerFile, ImpossibleDescriptionsAreNamed) {
     return message_with(path("odd"), from, to, kGoldenValues);
   };
   EXPECT_EQ(message("", ""), "loaded");
-  EXPECT_NE(message("\"version\":1", "\"version\":3").find("version 3"), std::string::npos);
+  EXPECT_NE(message("\"version\":1", "\"version\":4").find("version 4"), std::string::npos);
   EXPECT_NE(message("psrq", "xpq").find("\"xpq\""), std::string::npos);
   EXPECT_NE(message("rms", "max").find("\"max\""), std::string::npos);
   EXPECT_NE(message("[3,2]", "[3,3]").find("layer1.centroids"), std::string::npos);
