@@ -190,6 +190,22 @@ void finish_layer(const KMeansFit& layer, std::size_t index, MatrixView rows, st
   });
 }
 
+/// Throws InvalidArgument where the tables of all pairs of layers, which a small file may ask for, would not fit in
+/// memory. What a single table may be, prepare_codebook checks.
+void check_tables(const std::vector<std::size_t>& sizes, double prefix_weight) {
+  constexpr double kMaxFloats = 4.0 * kMaxTableFloats;
+  double floats = 0.0, earlier = 0.0;
+  for (const std::size_t size : sizes) {
+    floats += earlier * static_cast<double>(size);
+    earlier += static_cast<double>(size);
+  }
+  if (prefix_weight > 0.0 && floats > kMaxFloats)
+    throw InvalidArgument(
+        fmt::format("codes: the tables of all pairs of layers would take {:.1f} GiB, expected at most "
+                    "{:.0f}; use fewer codes or layers, or prefix weight 0",
+                    floats * 4.0 / (1 << 30), kMaxFloats * 4.0 / (1 << 30)));
+}
+
 }  // namespace
 
 ResidualCodec::ResidualCodec(std::vector<CodebookLayer> layers, double prefix_weight)
@@ -200,6 +216,7 @@ ResidualCodec::ResidualCodec(std::vector<CodebookLayer> layers, double prefix_we
 CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress) {
   const std::vector<std::size_t> sizes = options.codes_by_layer();
   const double prefix_weight = options.effective_prefix_weight();
+  check_tables(sizes, prefix_weight);
   CodecFit fit;
   fit.codes.resize(rows.rows * sizes.size());
   std::vector<CodebookLayer> layers;
@@ -228,6 +245,7 @@ std::unique_ptr<const Codec> ResidualCodec::load(const QuantizerOptions& options
                                                  TensorReader& reader) {
   const std::vector<std::size_t> sizes = options.codes_by_layer();
   const double prefix_weight = options.effective_prefix_weight();
+  check_tables(sizes, prefix_weight);
   std::vector<CodebookLayer> layers;
   for (std::size_t l = 0; l < sizes.size(); ++l) {
     const bool has_prefix = l > 0 && prefix_weight > 0.0;
