@@ -80,7 +80,7 @@ struct QuantizerOptions {
   std::size_t iterations = 25;
   double tolerance = 1e-5;
   std::uint64_t seed = 1;
-  RqVaeOptions rqvae;
+  RqVaeOptions rqvae{};
 
   template <class Visitor>
   void describe(Visitor&& visit) {
