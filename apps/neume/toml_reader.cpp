@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
-#include <string>
-#include <string_view>
 
 #include "base/file.hpp"
 
@@ -16,45 +14,6 @@ namespace {
 /// overflow the stack.
 constexpr std::ptrdiff_t kMaxDots = 10'000;
 
-/// Where the string that begins at `begin` ends: behind its closing quotes, or where its line or the text does.
-std::size_t end_of_string(std::string_view text, std::size_t begin) {
-  const char quote = text[begin];
-  const bool is_long = text.substr(begin, 3) == std::string(3, quote);
-  const std::string closing(is_long ? 3 : 1, quote);
-  for (std::size_t i = begin + closing.size(); i < text.size(); ++i) {
-    if (quote == '"' && text[i] == '\\') {
-      ++i;
-    } else if (!is_long && text[i] == '\n') {
-      return i;
-    } else if (text.substr(i, closing.size()) == closing) {
-      i += closing.size();
-      while (is_long && i < text.size() && text[i] == quote) ++i;  // a long string may end in quotes of its own
-      return i;
-    }
-  }
-  return text.size();
-}
-
-/// Throws DataError for a character outside ASCII that stands neither in a string nor in a comment. TOML knows none,
-/// and toml++ 3.3 is undefined for some (is_non_ascii_horizontal_whitespace of U+0152).
-void check_characters(const std::string& file, std::string_view text) {
-  std::size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;  // a byte order mark
-  while (i < text.size()) {
-    if (text[i] == '"' || text[i] == '\'') {
-      i = end_of_string(text, i);
-    } else if (text[i] == '#') {
-      i = std::min(text.size(), text.find('\n', i));
-    } else if (static_cast<unsigned char>(text[i]) >= 0x80) {
-      throw DataError(
-          fmt::format("{}:{}: expected ASCII outside strings and comments, found another character; put the "
-                      "key or value in quotation marks",
-                      file, 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(i), '\n')));
-    } else {
-      ++i;
-    }
-  }
-}
-
 }  // namespace
 
 toml::table parse_toml(const std::string& file) {
@@ -63,7 +22,6 @@ toml::table parse_toml(const std::string& file) {
     throw DataError(
         fmt::format("{}: expected a file of options, found one with {} dots (at most {})", file, dots, kMaxDots));
   }
-  check_characters(file, text);
   try {
     return toml::parse(text, file);
   } catch (const toml::parse_error& error) {
