@@ -9,29 +9,18 @@
 #include <string_view>
 
 #include <neume/error.hpp>
+#include <neume/execution.hpp>
 
 namespace neume::app {
-
-namespace {
-
-/// Highway numbers its targets with single bits, the better the lower: those below `target` are better than it.
-void limit(std::int64_t target, dnnl_cpu_isa_t isa) {
-  hwy::DisableTargets(target - 1);
-  if (dnnl_set_max_cpu_isa(isa) != dnnl_success) {
-    throw InternalError("oneDNN refused the limit of NEUME_MAX_ISA: it was used before the limit was set");
-  }
-}
-
-}  // namespace
 
 void limit_instruction_set() {
   const char* wanted = std::getenv("NEUME_MAX_ISA");
   if (wanted == nullptr || *wanted == '\0') return;
   const std::string_view name = wanted;
   if (name == "avx2") {
-    limit(HWY_AVX2, dnnl_cpu_isa_avx2);
+    neume::limit_instruction_set(InstructionSet::avx2);
   } else if (name == "avx512") {
-    limit(HWY_AVX3, dnnl_cpu_isa_avx512_core);
+    neume::limit_instruction_set(InstructionSet::avx512);
   } else {
     throw InvalidArgument(fmt::format("environment variable NEUME_MAX_ISA: expected avx2 or avx512, found {}", name));
   }

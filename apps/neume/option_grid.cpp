@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 
 #include <neume/error.hpp>
 
 namespace neume::app {
 
 namespace {
+
+/// More than anybody can train; a product of lists grows fast.
+constexpr std::size_t kMaxPoints = 1000;
 
 /// A key with its alternatives.
 struct Axis {
@@ -60,6 +64,11 @@ std::vector<GridPoint> grid_points(const toml::table& table, const TablePlace& p
   const toml::table* grid = node->as_table();
   if (grid == nullptr) fail(*node, place, "grid", "expected a table of keys with their alternatives");
   for (const Axis& axis : axes_of(*grid, table, place)) {
+    if (axis.alternatives->size() > kMaxPoints / points.size()) {
+      fail(*axis.alternatives, place, fmt::format("grid.{}", axis.key),
+           fmt::format("expected at most {} combinations, found {} times {}", kMaxPoints, points.size(),
+                       axis.alternatives->size()));
+    }
     std::vector<GridPoint> longer;
     for (const GridPoint& point : points) {
       for (const toml::node& alternative : *axis.alternatives) {

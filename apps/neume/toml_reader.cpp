@@ -1,14 +1,27 @@
 #include "toml_reader.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
 
 #include "base/file.hpp"
 
 namespace neume::app {
 
+namespace {
+
+/// Every dot may lead one table deeper, and the parser's tables are taken apart recursively: some 35,000 levels
+/// overflow the stack.
+constexpr std::ptrdiff_t kMaxDots = 10'000;
+
+}  // namespace
+
 toml::table parse_toml(const std::string& file) {
   const std::string text = base::read_file(file);
+  if (const std::ptrdiff_t dots = std::ranges::count(text, '.'); dots > kMaxDots) {
+    throw DataError(
+        fmt::format("{}: expected a file of options, found one with {} dots (at most {})", file, dots, kMaxDots));
+  }
   try {
     return toml::parse(text, file);
   } catch (const toml::parse_error& error) {

@@ -22,6 +22,9 @@ struct ConstMatrixView {
   }
 };
 
+/// `values` as rows of `cols` floats, one after the other. Throws InvalidArgument where they do not fill whole rows.
+ConstMatrixView as_rows(std::span<const float> values, std::size_t cols);
+
 /// Borrowed, writable, row-major.
 struct MatrixView {
   float* data = nullptr;
@@ -41,7 +44,7 @@ class Matrix {
  public:
   Matrix() = default;
 
-  /// Throws std::bad_alloc.
+  /// Throws std::bad_alloc, also where the size in bytes exceeds 64 bits.
   Matrix(std::size_t rows, std::size_t cols);
 
   std::size_t rows() const { return rows_; }

@@ -82,7 +82,7 @@ struct QuantizerOptions {
   std::size_t iterations = 25;
   double tolerance = 1e-5;
   std::uint64_t seed = 1;
-  RqVaeOptions rqvae;
+  RqVaeOptions rqvae{};
 
   template <class Visitor>
   void describe(Visitor&& visit) {
@@ -157,13 +157,21 @@ struct FitCheckpoint {
 /// A fitted quantizer: the map of rows and the codebooks behind it. Immutable, so safe to share between threads.
 class Quantizer {
  public:
-  /// Fits codebooks to `rows` (N x d, no missing values; consumed as the workspace). Codes come out the same for any
-  /// number of threads. Throws InvalidArgument for options out of range or a shape that does not fit the rows,
-  /// DataError where layer 1 asks for more codes than there are distinct rows, or where a value is not finite or a row
-  /// too large for single precision. Deeper layers may have fewer distinct residuals than codes: the codes that are
-  /// left over stay unused. Layer l >= 2 of psrq holds l - 1 tables of k x k floats. `checkpoint` is written after each
-  /// layer (pq: sub-vector; opq: turn of the rotation; rqvae: now and then after an epoch).
-  static QuantizerFit fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options,
+  /// Fits codebooks to `rows` (N x d, no missing values), and leaves them as they are. Codes come out the same for any
+  /// number of threads (<neume/execution.hpp>). Throws InvalidArgument for options out of range or a shape that does
+  /// not fit the rows, DataError where layer 1 asks for more codes than there are distinct rows, or where a value is
+  /// not finite or a row too large for single precision. Deeper layers may have fewer distinct residuals than codes:
+  /// the codes that are left over stay unused. Layer l >= 2 of psrq holds l - 1 tables of k x k floats.
+  ///
+  /// Memory beyond `rows`: a copy of them (4 N d bytes; opq three), 2 N L bytes of codes, the codebooks, some 50 bytes
+  /// a row (balanced: 800; pq: 4 d / L more). Time: little more than that of `iterations` products N x d by d x k a
+  /// layer; balanced and rqvae take much longer.
+  static QuantizerFit fit(ConstMatrixView rows, const InputShape& shape, const QuantizerOptions& options = {},
+                          const ProgressFn& progress = {});
+
+  /// The same, with `rows` as the workspace, so without the copy: fit(std::move(rows), ...). `checkpoint` is written
+  /// after each layer (pq: sub-vector; opq: turn of the rotation; rqvae: now and then after an epoch).
+  static QuantizerFit fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options = {},
                           const ProgressFn& progress = {}, const FitCheckpoint& checkpoint = {});
 
   /// Fits new codebooks that go on from `before`: same method, L, k, lambda and blocks of columns, same mean and scale,
@@ -175,6 +183,7 @@ class Quantizer {
   static QuantizerFit refit(const Quantizer& before, Matrix rows, const QuantizerOptions& options,
                             const ProgressFn& progress = {});
 
+  /// An empty quantizer, to be assigned to. Its width is 0; all else throws InvalidArgument.
   Quantizer();
   ~Quantizer();
   Quantizer(Quantizer&&) noexcept;
@@ -185,6 +194,9 @@ class Quantizer {
   /// InvalidArgument for another width or a wrong size of `codes`, DataError (with the row) for values that are not
   /// finite or too large. Safe to call from several threads.
   void encode(ConstMatrixView rows, std::span<Code> codes, const EncodeOptions& options = {}) const;
+
+  /// The same, with the codes (N x L) as the result.
+  std::vector<Code> encode(ConstMatrixView rows, const EncodeOptions& options = {}) const;
 
   /// The `beam` best IDs of every row that a search with that beam finds, best first: `codes` N x beam x L. Where there
   /// are fewer IDs than `beam`, the rest is kNoCode. `costs`, N x beam: the distance that the last layer measures
@@ -199,11 +211,15 @@ class Quantizer {
   /// that do not fit and codes outside their codebook.
   void decode(std::span<const Code> codes, MatrixView rows) const;
 
+  /// The same, with the rows (N x d) as the result.
+  Matrix decode(std::span<const Code> codes) const;
+
   /// What `codes` (N x L) keep of `rows` (raw, N x d), cumulatively by layer. Rows without codes are left out. For pq
   /// and opq the sub-vectors of later layers count as their mean. Throws as encode and decode do.
   Reconstruction reconstruction(ConstMatrixView rows, std::span<const Code> codes) const;
 
-  /// The safetensors file of docs/formats/codebook.md, written atomically.
+  /// Writes the safetensors file of docs/formats/codebook.md, atomically: a reader sees the old file or the new one.
+  /// The same quantizer gives the same bytes. Throws DataError where it cannot be written.
   void save(const std::filesystem::path& path) const;
   /// Throws DataError with the path for anything that is not a codebook of a known version.
   static Quantizer load(const std::filesystem::path& path);
@@ -220,7 +236,7 @@ class Quantizer {
   /// version 3.
   const std::optional<FitStatistics>& statistics() const { return statistics_; }
 
-  /// What turns a mapped row into codes; of neume's own code alone.
+  /// What turns a mapped row into codes. Its class is not among the installed headers: for neume's own code alone.
   const quantize::Codec& codec() const { return *codec_; }
 
  private:

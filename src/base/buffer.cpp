@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -14,6 +15,7 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 }  // namespace
 
 void* allocate_zeroed(std::size_t size_bytes) {
+  if (size_bytes > PTRDIFF_MAX) throw std::bad_alloc();  // rounding up must not begin again at 0
   const bool huge = size_bytes >= 2 * kHugePage;
   const std::size_t alignment = huge ? kHugePage : kCacheLine;
   const std::size_t rounded = (size_bytes + alignment - 1) / alignment * alignment;

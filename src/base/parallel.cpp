@@ -13,6 +13,13 @@ namespace neume::base {
 namespace {
 
 std::atomic<std::size_t> requested_threads{0};
+
+/// What OpenMP would use on the thread that asks first.
+int openmp_default() {
+  static const int count = omp_get_max_threads();
+  return count;
+}
+
 thread_local std::size_t limit_of_this_thread = 0;  // 0: none
 
 // ThreadSanitizer does not understand libgomp's barriers and would report every chunk: under it, work is sequential,
@@ -33,8 +40,9 @@ std::size_t available_cores() {
 }
 
 void set_num_threads(std::size_t count) {
+  const int fallback = openmp_default();  // before this function changes it
   requested_threads = count;
-  omp_set_num_threads(static_cast<int>(num_threads()));
+  omp_set_num_threads(count == 0 ? fallback : static_cast<int>(count));
 }
 
 std::size_t num_threads() {

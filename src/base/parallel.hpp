@@ -10,8 +10,8 @@ namespace neume::base {
 /// Cores that this process may use (its affinity mask).
 std::size_t available_cores();
 
-/// The number of threads that parallel work uses; 0 means available_cores(). Process-wide, but for a thread that has a
-/// ThreadLimit.
+/// The number of threads that parallel work uses; 0 means what OpenMP would use (OMP_NUM_THREADS, or every core that
+/// this process may use). Process-wide, but for a thread that has a ThreadLimit.
 void set_num_threads(std::size_t count);
 std::size_t num_threads();
 

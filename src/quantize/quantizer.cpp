@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include <neume/error.hpp>
 #include <neume/quantizer.hpp>
@@ -44,13 +45,17 @@ void check_shape(const InputShape& shape, std::size_t width) {
     throw InvalidArgument(fmt::format("input shape: expected one name a block, found {} names and {} widths",
                                       shape.block_names.size(), shape.block_widths.size()));
   const std::size_t total = std::accumulate(shape.block_widths.begin(), shape.block_widths.end(), std::size_t{0});
-  if (total != width || width == 0)
+  const bool is_each_inside = std::ranges::all_of(shape.block_widths, [&](std::size_t w) { return w <= width; });
+  if (total != width || width == 0 || !is_each_inside)
     throw InvalidArgument(fmt::format("input shape: blocks have {} columns together, rows have {}", total, width));
 }
 
-void check_width(const char* act, std::size_t found, std::size_t expected) {
-  if (found != expected)
-    throw InvalidArgument(fmt::format("{}: expected rows of width {}, found {}", act, expected, found));
+void check_rows(const char* act, ConstMatrixView rows, std::size_t width) {
+  if (rows.cols != width)
+    throw InvalidArgument(fmt::format("{}: expected rows of width {}, found {}", act, width, rows.cols));
+  if (rows.rows > 1 && rows.stride < rows.cols)
+    throw InvalidArgument(fmt::format("{}: expected a stride of at least the {} columns of a row, found {}", act,
+                                      rows.cols, rows.stride));
 }
 
 void check_num_codes(const char* act, std::size_t found, std::size_t rows, std::size_t layers) {
@@ -203,6 +208,14 @@ double QuantizerOptions::effective_prefix_weight() const {
   return method == QuantizerMethod::psrq ? prefix_weight : 0.0;
 }
 
+QuantizerFit Quantizer::fit(ConstMatrixView rows, const InputShape& shape, const QuantizerOptions& options,
+                            const ProgressFn& progress) {
+  check_rows("fit", rows, rows.cols);
+  Matrix copy(rows.rows, rows.cols);
+  for (std::size_t i = 0; i < rows.rows; ++i) std::ranges::copy(rows.row(i), copy.row(i).begin());
+  return fit(std::move(copy), shape, options, progress);
+}
+
 QuantizerFit Quantizer::fit(Matrix rows, const InputShape& shape, const QuantizerOptions& options,
                             const ProgressFn& progress, const FitCheckpoint& checkpoint) {
   options.validate();
@@ -271,12 +284,13 @@ Quantizer::Quantizer(Quantizer&&) noexcept = default;
 Quantizer& Quantizer::operator=(Quantizer&&) noexcept = default;
 
 std::vector<std::size_t> Quantizer::codebook_sizes() const {
+  if (!codec_) throw InvalidArgument("the quantizer is empty: expected one that was fitted or loaded");
   return codec_->codebook_sizes();
 }
 
 void Quantizer::map(ConstMatrixView rows, MatrixView mapped) const {
-  check_width("map", rows.cols, width());
-  check_width("map", mapped.cols, width());
+  check_rows("map", rows, width());
+  check_rows("map", mapped, width());
   const quantize::RowTransform transform{shape_, mean_, scale_};
   base::parallel_for(base::num_chunks(rows.rows, kBlockRows), [&](std::size_t block) {
     for (std::size_t i = block * kBlockRows; i < std::min(rows.rows, (block + 1) * kBlockRows); ++i)
@@ -285,7 +299,7 @@ void Quantizer::map(ConstMatrixView rows, MatrixView mapped) const {
 }
 
 void Quantizer::encode(ConstMatrixView rows, std::span<Code> codes, const EncodeOptions& options) const {
-  check_width("encode", rows.cols, width());
+  check_rows("encode", rows, width());
   check_num_codes("encode", codes.size(), rows.rows, num_layers());
   if (options.beam != 1) {
     std::vector<Code> found(rows.rows * options.beam * num_layers());
@@ -304,8 +318,14 @@ void Quantizer::encode(ConstMatrixView rows, std::span<Code> codes, const Encode
   });
 }
 
+std::vector<Code> Quantizer::encode(ConstMatrixView rows, const EncodeOptions& options) const {
+  std::vector<Code> codes(rows.rows * num_layers());
+  encode(rows, codes, options);
+  return codes;
+}
+
 void Quantizer::search(ConstMatrixView rows, std::size_t beam, std::span<Code> codes, std::span<double> costs) const {
-  check_width("search", rows.cols, width());
+  check_rows("search", rows, width());
   if (beam < 1 || beam > kLargestBeam)
     throw InvalidArgument(fmt::format("beam: expected a number from 1 to {}, found {}", kLargestBeam, beam));
   const std::size_t layers = num_layers();
@@ -322,7 +342,7 @@ void Quantizer::search(ConstMatrixView rows, std::size_t beam, std::span<Code> c
 }
 
 void Quantizer::decode(std::span<const Code> codes, MatrixView rows) const {
-  check_width("decode", rows.cols, width());
+  check_rows("decode", rows, width());
   const std::vector<std::size_t> sizes = codebook_sizes();
   const std::size_t layers = sizes.size();
   check_num_codes("decode", codes.size(), rows.rows, layers);
@@ -348,8 +368,14 @@ void Quantizer::decode(std::span<const Code> codes, MatrixView rows) const {
   });
 }
 
+Matrix Quantizer::decode(std::span<const Code> codes) const {
+  Matrix rows(codes.size() / num_layers(), width());
+  decode(codes, rows.view());
+  return rows;
+}
+
 Reconstruction Quantizer::reconstruction(ConstMatrixView rows, std::span<const Code> codes) const {
-  check_width("reconstruction", rows.cols, width());
+  check_rows("reconstruction", rows, width());
   const std::vector<std::size_t> sizes = codebook_sizes();
   const std::size_t layers = sizes.size();
   check_num_codes("reconstruction", codes.size(), rows.rows, layers);

@@ -137,7 +137,9 @@ FitStatistics read_statistics(const json& source, std::size_t layers) {
 void check_description(const Path& path, const Description& description, std::size_t num_layers) {
   const InputShape& shape = description.shape;
   const std::size_t blocks = std::accumulate(shape.block_widths.begin(), shape.block_widths.end(), std::size_t{0});
+  const auto is_inside = [&](std::size_t block) { return block <= description.width; };  // else the sum may overflow
   const bool consistent = description.width > 0 && blocks == description.width && num_layers > 0 &&
+                          std::ranges::all_of(shape.block_widths, is_inside) &&
                           shape.block_names.size() == shape.block_widths.size() &&
                           description.sizes.size() == num_layers && description.reports.size() == num_layers;
   if (!consistent)

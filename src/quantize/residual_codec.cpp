@@ -189,6 +189,22 @@ std::vector<NamedMatrix> tensors_of(std::span<const CodebookLayer> layers) {
   return tensors;
 }
 
+/// Throws InvalidArgument where the tables of all pairs of layers, which a small file may ask for, would not fit in
+/// memory. What a single table may be, prepare_codebook checks.
+void check_tables(const std::vector<std::size_t>& sizes, double prefix_weight) {
+  constexpr double kMaxFloats = 4.0 * kMaxTableFloats;
+  double floats = 0.0, earlier = 0.0;
+  for (const std::size_t size : sizes) {
+    floats += earlier * static_cast<double>(size);
+    earlier += static_cast<double>(size);
+  }
+  if (prefix_weight > 0.0 && floats > kMaxFloats)
+    throw InvalidArgument(
+        fmt::format("codes: the tables of all pairs of layers would take {:.1f} GiB, expected at most "
+                    "{:.0f}; use fewer codes or layers, or prefix weight 0",
+                    floats * 4.0 / (1 << 30), kMaxFloats * 4.0 / (1 << 30)));
+}
+
 /// The first `count` layers as tensors_of names them; bias and tables are left empty.
 std::vector<CodebookLayer> read_layers(const QuantizerOptions& options, std::size_t width, std::size_t count,
                                        TensorReader& reader) {
@@ -289,6 +305,7 @@ ResidualCodec::ResidualCodec(std::vector<CodebookLayer> layers, double prefix_we
 
 CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, const ProgressFn& progress,
                             FitJournal& journal, const ResidualCodec* start) {
+  check_tables(options.codes_by_layer(), options.effective_prefix_weight());
   ResidualFit fit(rows, options, start);
   if (auto found = journal.take_found()) fit.go_on_from(std::move(*found));
   LayerProgress reporter(progress, options.iterations);
@@ -301,6 +318,7 @@ CodecFit ResidualCodec::fit(MatrixView rows, const QuantizerOptions& options, co
 
 std::unique_ptr<const Codec> ResidualCodec::load(const QuantizerOptions& options, std::size_t width,
                                                  TensorReader& reader) {
+  check_tables(options.codes_by_layer(), options.effective_prefix_weight());
   return std::make_unique<ResidualCodec>(read_layers(options, width, options.codes_by_layer().size(), reader),
                                          options.effective_prefix_weight());
 }

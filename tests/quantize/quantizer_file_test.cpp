@@ -209,6 +209,9 @@ TEST_F(QuantizerFile, ImpossibleDescriptionsAreNamed) {
   EXPECT_NE(message("\"L\":2", "\"L\":1").find("contradicts"), std::string::npos);
   EXPECT_NE(message("\"seed\":7", "\"seed\":\"x\"").find("not as expected"), std::string::npos);
   EXPECT_NE(message("\"d\":2", "\"e\":2").find("not as expected"), std::string::npos);
+  EXPECT_NE(message("[1,1]", "[9223372036854775809,9223372036854775809]").find("contradicts"), std::string::npos);
+  EXPECT_NE(message("[3,2]", "[65535,65535]").find("tables of all pairs of layers would take 16.0 GiB"),
+            std::string::npos);
   std::vector<float> values = kGoldenValues;
   values[5] = std::nanf("");
   EXPECT_NE(message_with(path("odd"), "", "", values).find("value 5 is nan"), std::string::npos);
