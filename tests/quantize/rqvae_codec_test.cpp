@@ -15,11 +15,18 @@
 #include <neume/error.hpp>
 
 #include "data/npy.hpp"
+#include "quantize/fit_journal.hpp"
 #include "quantize/rqvae_training.hpp"
 #include "quantize/sample_rows.hpp"
 
 namespace neume::quantize {
 namespace {
+
+/// A fit that keeps no checkpoint.
+CodecFit fit_rqvae(ConstMatrixView rows, const QuantizerOptions& options, const ProgressFn& progress = {}) {
+  FitJournal not_kept;
+  return RqVaeCodec::fit(rows, options, progress, not_kept);
+}
 
 QuantizerOptions rqvae_options() {
   QuantizerOptions options = small_options(QuantizerMethod::rqvae);
@@ -90,7 +97,7 @@ class Oracle {
 
 TEST(RqVaeCodec, CodesAndApproximationsAreThoseOfPlainLoops) {
   const Matrix rows = centred_rows(300, 10, 1);
-  const CodecFit fit = RqVaeCodec::fit(rows.view(), rqvae_options(), {});
+  const CodecFit fit = fit_rqvae(rows.view(), rqvae_options(), {});
   const Oracle oracle(*fit.codec);
   const auto scratch = fit.codec->make_scratch();
   std::vector<double> objectives(3);
@@ -122,7 +129,7 @@ TEST(RqVaeCodec, CodesAndApproximationsAreThoseOfPlainLoops) {
 
 TEST(RqVaeCodec, ANearestCodewordIsThereForEveryRowOfABlockAlone) {
   const Matrix rows = centred_rows(300, 10, 2);
-  const CodecFit fit = RqVaeCodec::fit(rows.view(), rqvae_options(), {});
+  const CodecFit fit = fit_rqvae(rows.view(), rqvae_options(), {});
   EXPECT_EQ(encode_mapped(*fit.codec, rows.view()), fit.codes);
   for (const std::size_t batch : {1, 7, 129}) {
     for (std::size_t begin = 0; begin < rows.rows(); begin += batch) {
@@ -142,7 +149,7 @@ TEST(RqVaeCodec, SameBytesForAnyNumberOfThreads) {
   std::vector<CodecFit> fits;
   for (const std::size_t count : {1, 2, 3}) {
     const Threads threads(count);
-    fits.push_back(RqVaeCodec::fit(rows.view(), options, {}));
+    fits.push_back(fit_rqvae(rows.view(), options, {}));
   }
   for (const CodecFit& fit : fits) {
     EXPECT_EQ(fit.codes, fits[0].codes);
@@ -150,15 +157,15 @@ TEST(RqVaeCodec, SameBytesForAnyNumberOfThreads) {
     for (std::size_t l = 0; l < 3; ++l) EXPECT_EQ(fit.reports[l].objective, fits[0].reports[l].objective);
   }
   options.seed = 6;
-  EXPECT_NE(bytes_of(*RqVaeCodec::fit(rows.view(), options, {}).codec), bytes_of(*fits[0].codec));
+  EXPECT_NE(bytes_of(*fit_rqvae(rows.view(), options, {}).codec), bytes_of(*fits[0].codec));
 }
 
 TEST(RqVaeCodec, TheScaleOfTheRowsIsTakenOut) {
   const Matrix rows = centred_rows(300, 10, 4);
   Matrix scaled = rows.clone();
   for (float& x : scaled.flat()) x *= 1024.0f;  // a power of two, so that no bit is rounded
-  const CodecFit fit = RqVaeCodec::fit(rows.view(), rqvae_options(), {});
-  const CodecFit scaled_fit = RqVaeCodec::fit(scaled.view(), rqvae_options(), {});
+  const CodecFit fit = fit_rqvae(rows.view(), rqvae_options(), {});
+  const CodecFit scaled_fit = fit_rqvae(scaled.view(), rqvae_options(), {});
   EXPECT_EQ(scaled_fit.codes, fit.codes);
   EXPECT_EQ(bytes_of(*scaled_fit.codec, "unit"), bytes_of(*fit.codec, "unit"));
   std::vector<float> decoded(10), scaled_decoded(10);
@@ -184,7 +191,7 @@ TEST(RqVaeCodec, EveryLayerAddsToTheApproximation) {
 
 TEST(RqVaeCodec, ABeamFindsIdsInTheOrderOfTheirCost) {
   const Matrix rows = centred_rows(128, 10, 6);
-  const CodecFit fit = RqVaeCodec::fit(rows.view(), rqvae_options(), {});
+  const CodecFit fit = fit_rqvae(rows.view(), rqvae_options(), {});
   const auto scratch = fit.codec->make_scratch();
   std::vector<Code> codes(128 * 4 * 3);
   std::vector<double> costs(128 * 4);
@@ -206,7 +213,7 @@ TEST(RqVaeCodec, ABeamFindsIdsInTheOrderOfTheirCost) {
 
 TEST(RqVaeCodec, IsTieTellsEqualIdsFromOthers) {
   const Matrix rows = centred_rows(128, 10, 7);
-  const CodecFit fit = RqVaeCodec::fit(rows.view(), rqvae_options(), {});
+  const CodecFit fit = fit_rqvae(rows.view(), rqvae_options(), {});
   const auto scratch = fit.codec->make_scratch();
   const Code* codes = fit.codes.data();
   const Code other[] = {static_cast<Code>((codes[0] + 1) % 8), codes[1], codes[2]};
@@ -231,7 +238,7 @@ TEST(RqVaeCodec, SavedAndLoadedItIsTheSame) {
 
 std::string message_of(const Matrix& rows, const QuantizerOptions& options) {
   try {
-    RqVaeCodec::fit(rows.view(), options, {});
+    fit_rqvae(rows.view(), options, {});
   } catch (const DataError& problem) {
     return problem.what();
   }
@@ -245,7 +252,7 @@ TEST(RqVaeCodec, MoreCodesThanDistinctRows) {
             std::string::npos);
   QuantizerOptions options = rqvae_options();
   options.codes = {5};
-  const CodecFit fit = RqVaeCodec::fit(rows.view(), options, {});
+  const CodecFit fit = fit_rqvae(rows.view(), options, {});
   for (std::size_t i = 5; i < 20; ++i)
     EXPECT_TRUE(std::equal(fit.codes.begin() + static_cast<std::ptrdiff_t>(3 * i),
                            fit.codes.begin() + static_cast<std::ptrdiff_t>(3 * i + 3),
@@ -257,7 +264,7 @@ TEST(RqVaeCodec, ConstantRowsAndASingleRow) {
   options.codes = {1};
   for (const std::size_t count : {std::size_t{1}, std::size_t{9}}) {
     const Matrix zeros(count, 4);
-    const CodecFit fit = RqVaeCodec::fit(zeros.view(), options, {});
+    const CodecFit fit = fit_rqvae(zeros.view(), options, {});
     EXPECT_EQ(fit.codes, std::vector<Code>(count * 3, 0));
     std::vector<float> decoded(4);
     fit.codec->decode(*fit.codec->make_scratch(), fit.codes.data(), 1, 3, decoded.data());
@@ -278,7 +285,7 @@ TEST(RqVaeCodec, TrainingThatDivergesSaysSo) {
 
 TEST(RqVaeCodec, ReportsProgress) {
   std::vector<std::int64_t> done;
-  RqVaeCodec::fit(centred_rows(300, 10, 11).view(), rqvae_options(), [&](const ProgressUpdate& update) {
+  fit_rqvae(centred_rows(300, 10, 11).view(), rqvae_options(), [&](const ProgressUpdate& update) {
     EXPECT_EQ(update.stage, "rqvae");
     EXPECT_EQ(update.unit, "steps");
     EXPECT_EQ(update.total, 60 * 3);
