@@ -3,8 +3,7 @@
 
     encode_faiss.py ROWS.npy CODEBOOK.safetensors CODES.npy [--chunk 65536]
 
-The codebook is one of `neume fit --method rq`. Prints {"seconds": ...} of the whole pass, reading included. Larger chunks
-and 4,096 were tried and are no faster; OMP_WAIT_POLICY=passive or the default makes no difference on two cores.
+The codebook is one of `neume fit --method rq`. Prints {"seconds": ...} of the whole pass, reading included.
 """
 import argparse
 import json
