@@ -1,18 +1,13 @@
 // An encode that is killed again and again ends in the same bytes as one that was left alone.
 
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <thread>
-#include <vector>
 
+#include "apps/killed_program.hpp"
 #include "base/file.hpp"
 #include "base/random.hpp"
 
@@ -21,28 +16,16 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-using Arguments = std::vector<std::string>;
 
-class KilledEncode : public ::testing::Test {
+class KilledEncode : public KilledProgram {
  protected:
   void SetUp() override {
-    setenv("OMP_WAIT_POLICY", "passive", 1);
-    std::string pattern = (fs::temp_directory_path() / "neume-kill-encode-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
     ASSERT_EQ(run({"synth", "--items", "120000", "--users", "200", "--interactions", "2000", "--out", path("data")}),
               0);
     Arguments fit{"fit", "--quiet", "--joint", "--iterations", "2", "--codes", "256", "--out", path("books")};
     add_modalities(fit);
     ASSERT_EQ(run(fit), 0);
   }
-
-  void TearDown() override {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
   void add_modalities(Arguments& arguments) const {
     for (const std::string name : {"text", "audio"}) {
@@ -56,28 +39,6 @@ class KilledEncode : public ::testing::Test {
     add_modalities(arguments);
     return arguments;
   }
-
-  static pid_t start(const Arguments& arguments) {
-    const pid_t child = fork();
-    if (child != 0) return child;
-    std::vector<char*> list{const_cast<char*>(NEUME_PROGRAM)};
-    for (const std::string& argument : arguments) list.push_back(const_cast<char*>(argument.c_str()));
-    list.push_back(nullptr);
-    if (freopen("/dev/null", "w", stdout) == nullptr) _exit(126);
-    execv(NEUME_PROGRAM, list.data());
-    _exit(127);
-  }
-
-  static int wait_for(pid_t child) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
-  static int run(const Arguments& arguments) { return wait_for(start(arguments)); }
-
- private:
-  fs::path folder_;
 };
 
 TEST_F(KilledEncode, EndsInTheSameBytes) {
@@ -87,7 +48,7 @@ TEST_F(KilledEncode, EndsInTheSameBytes) {
   double whole_s = elapsed_s();  // of the fastest run: this one may have had to share the machine
   EXPECT_FALSE(fs::exists(path("out/whole.parquet.part")));
 
-  const char* wanted = std::getenv("NEUME_KILLS");  // docs/benchmarks.md: 200
+  const char* wanted = std::getenv("NEUME_TEST_KILLS");
   const int kills = wanted == nullptr ? 20 : std::atoi(wanted);
   base::Random random(20);
   int num_killed = 0, num_with_log = 0, num_finished = 0;
