@@ -127,7 +127,7 @@ def measure(method, books, npy, parquet, arguments):
         "faiss": ["/usr/bin/python3", PEER, npy, books / "x.safetensors", folder / "faiss.npy"],
     }
     seconds, peaks = {}, {}
-    for _ in range(arguments.rounds):
+    for round_number in range(arguments.rounds):
         for side in arguments.sides.split(","):
             if side == "faiss" and method != "rq":
                 continue  # its search has no prefix
@@ -137,7 +137,7 @@ def measure(method, books, npy, parquet, arguments):
                 took = json.loads(text.splitlines()[-1])["seconds"]
             seconds.setdefault(side, []).append(took)
             peaks[side] = max(peak, peaks.get(side, 0))
-        if len(seconds[side]) == 1 and "npy" in seconds:
+        if round_number == 0 and "npy" in seconds:
             files = [folder / f"{name}.parquet" for name in ("npy", "parquet") if name in seconds]
             print(run([BENCH, "--check", npy, books / "x.safetensors", *files])[2].strip())
             if len(files) == 2 and files[0].read_bytes() != files[1].read_bytes():
