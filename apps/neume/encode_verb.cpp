@@ -54,6 +54,7 @@ struct MemoryPlan {
 
 std::vector<CodeFamily> families_of(const std::vector<Codebook>& codebooks) {
   std::vector<CodeFamily> families;
+  families.reserve(codebooks.size());
   for (const auto& [name, quantizer] : codebooks) families.push_back({name, quantizer.codebook_sizes(), {}});
   return families;
 }
@@ -213,6 +214,7 @@ int run(const EncodeSettings& settings, Console& console) {
   data::CatalogueStream stream(settings.catalogue.required_sources(),
                                {settings.catalogue.options, memory.stream, folder, reassigns}, console.progress());
   std::vector<const Quantizer*> quantizers;
+  quantizers.reserve(codebooks.size());
   for (const Codebook& codebook : codebooks) quantizers.push_back(&codebook.quantizer);
   quantize::StreamEncoder encoder(stream, std::move(quantizers), settings.ids.encode);
   const std::size_t num_items = stream.items().size();

@@ -375,7 +375,7 @@ void SequenceModel<T>::add_projections() {
     Unit* unit = owned.get();
     if (tables_projected_ || unit->spec.source.is_items()) continue;
     for (std::size_t chunk = 0; chunk < num_row_chunks(*unit); ++chunk) {
-      const auto project = [this, unit, range = chunk_of(chunk, kRowChunk, unit->num_table_rows)] {
+      const auto project = [unit, range = chunk_of(chunk, kRowChunk, unit->num_table_rows)] {
         unit->attention->project(unit->table.data(), range);
       };
       tasks_.push_back({place_of(chunk, num_row_chunks(*unit)), project});
