@@ -7,6 +7,10 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
+find_package(Boost 1.81 REQUIRED)  # headers alone: Beast and Asio
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(RocksDB REQUIRED)
+find_package(prometheus-cpp REQUIRED)
 
 function(neume_imported_library target header library)
   string(MAKE_C_IDENTIFIER ${target} id)
@@ -24,6 +28,7 @@ endfunction()
 neume_imported_library(dnnl::dnnl oneapi/dnnl/dnnl.h dnnl)
 neume_imported_library(hwy::hwy hwy/highway.h hwy)
 neume_imported_library(xxhash::xxhash xxhash.h xxhash)
+neume_imported_library(hiredis::hiredis hiredis/hiredis.h hiredis)
 
 find_package(DuckDB QUIET CONFIG)
 if(NOT TARGET DuckDB::DuckDB)

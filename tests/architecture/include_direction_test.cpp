@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 const fs::path kRoot = NEUME_SOURCE_DIR;
 
 /// A folder may include folders of lower levels, and itself. The same level means strangers.
-const std::map<std::string, int> kLevels{{"neume", 0}, {"base", 1},  {"comm", 1}, {"kernels", 2},
-                                         {"data", 2},  {"nn", 3},    {"eval", 3}, {"quantize", 4},
+const std::map<std::string, int> kLevels{{"neume", 0}, {"base", 1},  {"comm", 1}, {"kernels", 2}, {"data", 2},
+                                         {"store", 2}, {"http", 2},  {"nn", 3},   {"eval", 3},    {"quantize", 4},
                                          {"rank", 4},  {"serve", 5}, {"apps", 6}};
 
 struct Include {
