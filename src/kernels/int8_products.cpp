@@ -6,11 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include <neume/error.hpp>
+
+#include "kernels/instruction_limit.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -25,12 +26,10 @@ namespace neume::kernels {
 
 bool has_int8_products() {
   static const bool has = [] {
-    const char* limit = std::getenv("NEUME_MAX_ISA");
-    const bool is_limited = limit != nullptr && *limit != '\0';
-    return !is_limited && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }();
-  return has;
+  return has && !instruction_limit();
 }
 
 namespace {

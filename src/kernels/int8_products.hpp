@@ -18,7 +18,7 @@
 
 namespace neume::kernels {
 
-/// Whether this CPU (and NEUME_MAX_ISA) has products of four pairs of bytes (AVX-512 VNNI).
+/// Whether this CPU has products of four pairs of bytes (AVX-512 VNNI) and no instruction_limit() holds them back.
 bool has_int8_products();
 
 /// The length of a row after rounding, and of what rounding has taken away; both rounded up.

@@ -26,13 +26,6 @@ struct Layer {
   CodebookLayer codebook;
 };
 
-Matrix random_rows(std::size_t count, std::size_t width, std::uint64_t seed) {
-  base::Random random(seed);
-  Matrix rows(count, width);
-  for (float& x : rows.flat()) x = static_cast<float>(random.normal());
-  return rows;
-}
-
 Layer make_layer(std::size_t width, std::size_t num_codes, double prefix_weight) {
   Layer layer;
   layer.rows = random_rows(kBlockRows, width, width);
