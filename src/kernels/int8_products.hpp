@@ -75,8 +75,8 @@ class Int8Rows {
   std::vector<RoundedRow> rounded_;
 };
 
-/// Of a row and the codes of a panel: no true score is below `lowest`, and none but that of the code whose score this
-/// is is below `second`, which is known only where the list has been given codes of the panel.
+/// Of a row and the codes of a panel: no true score is below `lowest`. But for the code that has the lowest score, none
+/// is below `second`, which is written only where codes of the panel have gone to the row's list.
 struct PanelScores {
   float lowest;
   float second;

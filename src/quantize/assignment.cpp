@@ -158,6 +158,7 @@ bool AssignmentScratch::shortlist_in_int8(const CodebookLayer& codebook, const R
 /// The panels that each row has to meet, and the rows in eight bits that meet one: all, but for bounds that say that no
 /// code of a panel is as near as the likely code.
 void AssignmentScratch::choose_panels(const CodebookLayer& codebook, const RowBlock& block) {
+  static_assert(kBlockRows <= 256, "rows of a block are numbered with bytes");
   const std::size_t num_panels = codebook.filter.num_panels();
   panel_rows_.resize(num_panels);
   for (auto& rows : panel_rows_) rows.clear();
