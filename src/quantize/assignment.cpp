@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -30,6 +31,14 @@ constexpr float kExactRounding = 1e-11f;
 // Sums of squares below this, and products of such rows, underflow; above the other, scores may overflow.
 constexpr float kSmallestNorm = 1e-34f;
 constexpr float kLargestNorm = 1e37f;
+
+/// The numbers of all rows of a block, in bytes.
+constexpr auto kAllRows = [] {
+  static_assert(kBlockRows <= 256);
+  std::array<std::uint8_t, kBlockRows> rows{};
+  for (std::size_t i = 0; i < kBlockRows; ++i) rows[i] = static_cast<std::uint8_t>(i);
+  return rows;
+}();
 
 bool is_nearer(const Nearest& a, const Nearest& b) {
   const double score = a.residual + a.prefix, other = b.residual + b.prefix;
@@ -139,10 +148,15 @@ bool AssignmentScratch::shortlist_in_int8(const CodebookLayer& codebook, const R
   const std::size_t num_tables = codebook.tables.size();
   for (std::size_t m = 0; m < num_tables; ++m)
     tables[m] = {codebook.tables[m].data(), codebook.size(), block.codes + m, block.code_stride};
-  choose_panels(codebook, block);
-  for (std::size_t p = 0; p < panel_rows_.size(); ++p) {
-    kernels::PanelSearch search{p, panel_rows_[p], {tables, num_tables}, codebook.largest_table, nullptr, 0};
+  if (block.bounds)
+    choose_panels(codebook, block);
+  else
+    for (std::size_t i = 0; i < block.count; ++i) rounded_.round(i, block.rows + i * width_);
+  for (std::size_t p = 0; p < codebook.filter.num_panels(); ++p) {
+    kernels::PanelSearch search{
+        p, {kAllRows.data(), block.count}, {tables, num_tables}, codebook.largest_table, nullptr, 0};
     if (block.bounds) {
+      search.rows = panel_rows_[p];
       search.scores = panel_scores_.data() + p;
       search.score_stride = panel_rows_.size();
     }
@@ -155,34 +169,30 @@ bool AssignmentScratch::shortlist_in_int8(const CodebookLayer& codebook, const R
   return false;
 }
 
-/// The panels that each row has to meet, and the rows in eight bits that meet one: all, but for bounds that say that no
-/// code of a panel is as near as the likely code.
+/// The rows that meet each panel: all, but for those whose bound says that no code of it is as near as the likely code.
+/// Rounds rows that meet one to eight bits.
 void AssignmentScratch::choose_panels(const CodebookLayer& codebook, const RowBlock& block) {
-  static_assert(kBlockRows <= 256, "rows of a block are numbered with bytes");
+  const BlockBounds& known = *block.bounds;
   const std::size_t num_panels = codebook.filter.num_panels();
   panel_rows_.resize(num_panels);
   for (auto& rows : panel_rows_) rows.clear();
-  if (block.bounds) {
-    panel_scores_.resize(kBlockRows * num_panels);
-    reach_.resize(kBlockRows);
-  }
+  panel_scores_.resize(kBlockRows * num_panels);
+  reach_.resize(kBlockRows);
   for (std::size_t i = 0; i < block.count; ++i) {
     float reach = std::numeric_limits<float>::infinity();
-    if (block.bounds && nearest_[i].index != kNoCode) {
-      reach_[i] = nearest_[i].residual + nearest_[i].prefix + own_norm(*block.bounds, i);
-      reach = kRoundUp * static_cast<float>(std::sqrt(std::max(0.0, reach_[i]) + distance_slack(*block.bounds, i)));
+    if (nearest_[i].index != kNoCode) {
+      reach_[i] = nearest_[i].residual + nearest_[i].prefix + own_norm(known, i);
+      reach = kRoundUp * static_cast<float>(std::sqrt(std::max(0.0, reach_[i]) + distance_slack(known, i)));
     }
-    bool meets = false;
+    bool meets_any = false;
     for (std::size_t p = 0; p < num_panels; ++p) {
-      if (block.bounds) {
-        float& bound = block.bounds->bounds[i * num_panels + p];
-        bound = kRoundDown * bound - block.bounds->drifts[p];
-        if (bound > reach) continue;
-      }
+      float& bound = known.bounds[i * num_panels + p];
+      bound = kRoundDown * bound - known.drifts[p];
+      if (bound > reach) continue;
       panel_rows_[p].push_back(static_cast<std::uint8_t>(i));
-      meets = true;
+      meets_any = true;
     }
-    if (meets) rounded_.round(i, block.rows + i * width_);
+    if (meets_any) rounded_.round(i, block.rows + i * width_);
   }
 }
 
