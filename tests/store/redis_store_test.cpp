@@ -206,6 +206,16 @@ TEST_F(RedisOnly, AnErrorOfOneCommandIsNoneOfTheConnection) {
   EXPECT_NO_THROW(store->append(numbered_event(1)));
 }
 
+TEST_F(RedisOnly, ItemsAfterALossAreSeenByWhoHadReadFurther) {
+  RedisServer server;
+  const auto store = open(server);
+  for (const std::string id : {"a", "b", "c"}) store->put_item({id, "v"});
+  const std::uint64_t cursor = store->items_since(0, 10).cursor;
+  admin(server, {"FLUSHALL"});
+  store->put_item({"d", "v"});
+  EXPECT_EQ(store->items_since(cursor, 10).items, (std::vector<StoredItem>{{"d", "v"}}));
+}
+
 TEST_F(RedisOnly, ForgottenScriptsAreSentAgain) {
   RedisServer server;
   const auto store = open(server);

@@ -139,7 +139,7 @@ class StoreUnderKills : public testing::Test {
     for (const std::string& item : acknowledged.items) EXPECT_TRUE(items.contains(item)) << "lost item " << item;
   }
 
-  TemporaryFolder folder_;
+  TemporaryFolder folder_{TemporaryFolder::Place::on_disk};
 };
 
 TEST_F(StoreUnderKills, EveryAcknowledgedEventIsThereOnce) {
