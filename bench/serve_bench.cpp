@@ -213,10 +213,9 @@ void write_array(const std::filesystem::path& path, const T* values, std::size_t
 }
 
 /// Parameters, and what the request's items are to them: their codes and embeddings alone, not the whole catalogue.
-void dump(const Settings& settings, rank::SequenceModel<float>& model, const rank::ItemCodes& codes,
-          const std::vector<RequestItem>& history, const std::vector<RequestItem>& candidates,
-          const std::vector<float>& logits) {
-  const std::filesystem::path folder = settings.dump;
+void dump(const std::filesystem::path& folder, rank::SequenceModel<float>& model, const rank::ItemCodes& codes,
+          const rank::ScoreRequest& request, const std::vector<float>& logits) {
+  const auto history = request.history, candidates = request.candidates;
   std::filesystem::create_directories(folder);
   for (const auto& p : model.parameters()) {
     const bool items = p.name == "embedding.item";
@@ -234,8 +233,8 @@ void dump(const Settings& settings, rank::SequenceModel<float>& model, const ran
   }
   std::vector<std::uint32_t> rows((history.size() + candidates.size()) * codes.stride());
   std::size_t at = 0;
-  for (const auto* part : {&history, &candidates}) {
-    for (const auto& item : *part) codes.rows_of(item.row, rows.data() + codes.stride() * at++);
+  for (const auto part : {history, candidates}) {
+    for (const auto& item : part) codes.rows_of(item.row, rows.data() + codes.stride() * at++);
   }
   write_array(folder / fmt::format("rows.{}x{}.u32", at, codes.stride()), rows.data(), rows.size());
   write_array(folder / fmt::format("logits.{}x1.f32", logits.size()), logits.data(), logits.size());
@@ -277,7 +276,10 @@ int main(int argc, char** argv) {
         fmt::print("{} events: logits differ from exact ones by {:.2g}\n", events, error);
         return 1;
       }
-      if (!settings.dump.empty()) dump(settings, model, codes, histories[0], candidates, logits);
+      if (!settings.dump.empty()) {
+        dump(std::filesystem::path(settings.dump) / fmt::format("{}-{}", events, repeated ? "repeated" : "distinct"),
+             model, codes, {0, histories[0], candidates}, logits);
+      }
       const Times times = time(settings.requests, [&](std::size_t i) {
         scorer.score({0, histories[i % histories.size()], candidates}, logits);
       });
