@@ -32,6 +32,7 @@
 namespace {
 
 using namespace neume;
+constexpr std::size_t kOwnTracks = 2000;      // that a listener draws from
 constexpr std::size_t kExactCandidates = 24;  // that are checked in double arithmetic
 using Clock = std::chrono::steady_clock;
 using rank::RequestItem;
@@ -107,7 +108,7 @@ std::vector<RequestItem> distinct_tracks(const Settings& settings, std::size_t c
 }
 
 std::vector<RequestItem> repeated_tracks(const Settings& settings, std::size_t events, base::Random& random) {
-  const auto tracks = distinct_tracks(settings, 2000, random);
+  const auto tracks = distinct_tracks(settings, kOwnTracks, random);
   std::vector<double> sums;
   double sum = 0.0;
   for (std::size_t rank = 1; rank <= tracks.size(); ++rank) sums.push_back(sum += 1.0 / static_cast<double>(rank));
@@ -301,6 +302,11 @@ bool measure(const Bench& bench, std::size_t events, const std::vector<std::vect
 
 int main(int argc, char** argv) {
   const Settings settings = parse(argc, argv);
+  if (settings.histories.empty() || settings.requests == 0 || settings.items < kOwnTracks ||
+      settings.items < std::max(settings.candidates, *std::ranges::max_element(settings.histories))) {
+    fmt::print(stderr, "needs histories, requests, and at least {} items and as many as are drawn\n", kOwnTracks);
+    return 2;
+  }
   const base::ThreadLimit one(1);
   const SemanticIds sids = random_sids(settings.items);
   const rank::ItemCodes codes(sids, {"text", "audio", "joint"});
