@@ -45,6 +45,7 @@ class RankerBundle {
   const data::IdIndex& items() const { return items_; }
   /// Users of the training log; reading a test log adds its new users here (they have empty histories).
   data::IdIndex& users() { return users_; }
+  const data::IdIndex& users() const { return users_; }
 
   /// The network, for export; its item rows are items()'s.
   Network<float>& network() { return *network_; }
