@@ -44,7 +44,7 @@ class Service : public http::Handler {
  public:
   Service(ServiceParts parts, ServiceOptions options);
 
-  /// From now on requests are answered with these models, which must outlive the service.
+  /// From now on requests are answered with these models, which must outlive the last of them.
   void open(Models& models) { models_ = &models; }
   /// For the metrics; nullptr: no longer.
   void watch(const http::Server* server) { server_ = server; }
