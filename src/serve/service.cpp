@@ -107,6 +107,10 @@ void Service::observe(const http::Request& request, const http::Response& respon
   parts_.log.request(request, response, timing);
 }
 
+void Service::failed(const http::Request& request, std::string_view what) {
+  parts_.log.event(LogLevel::error, what, request.request_id);
+}
+
 http::Response Service::perform(const Route& route, const http::Request& request, const std::string& parameter) {
   switch (route.action) {
     case Action::rank:

@@ -61,7 +61,9 @@ class OpenApiCheck {
     return keyword == "description" ? "" : "the check does not know the keyword " + keyword;
   }
 
-  static bool has(const Json& list, const Json& value) { return std::find(list.begin(), list.end(), value) != list.end(); }
+  static bool has(const Json& list, const Json& value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  }
 
   static bool is_of_type(const Json& value, const std::string& type) {
     if (type == "object") return value.is_object();
