@@ -1,7 +1,6 @@
 #pragma once
 // The server's log: a JSON object a line, on standard error. It holds no user, no history and no token.
 
-#include <array>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -12,11 +11,9 @@
 #include <thread>
 
 #include "http/message.hpp"
+#include "serve/log_level.hpp"
 
 namespace neume::serve {
-
-enum class LogLevel { info, warn, error, off };
-inline constexpr std::array<std::string_view, 4> kLogLevelNames{"info", "warn", "error", "off"};
 
 /// A thread of its own writes, so that nobody who is answered waits for whoever reads the log; lines beyond a few
 /// thousand that wait are dropped, and counted.

@@ -107,31 +107,51 @@ void Service::observe(const http::Request& request, const http::Response& respon
   parts_.log.request(request, response, timing);
 }
 
+void Service::failed(const http::Request& request, std::string_view what) {
+  parts_.log.event(LogLevel::error, what, request.request_id);
+}
+
 http::Response Service::perform(const Route& route, const http::Request& request, const std::string& parameter) {
   switch (route.action) {
-    case Action::rank: return rank(request);
-    case Action::events: return keep_events(request);
-    case Action::put_item: return put_item(request);
-    case Action::encode: return encode(request);
-    case Action::get_item: return get_item(parameter);
-    case Action::similar: return similar(request, parameter);
-    case Action::list_models: return list_models();
-    case Action::swap_model: return swap_model(request);
-    case Action::restore_model: return restore_model(request);
-    case Action::alive: return json_answer(200, {{"status", "alive"}});
-    case Action::ready: return ready();
-    case Action::metrics: return metrics_text();
-    case Action::openapi: return {200, std::string(openapi_document())};
+    case Action::rank:
+      return rank(request);
+    case Action::events:
+      return keep_events(request);
+    case Action::put_item:
+      return put_item(request);
+    case Action::encode:
+      return encode(request);
+    case Action::get_item:
+      return get_item(parameter);
+    case Action::similar:
+      return similar(request, parameter);
+    case Action::list_models:
+      return list_models();
+    case Action::swap_model:
+      return swap_model(request);
+    case Action::restore_model:
+      return restore_model(request);
+    case Action::alive:
+      return json_answer(200, {{"status", "alive"}});
+    case Action::ready:
+      return ready();
+    case Action::metrics:
+      return metrics_text();
+    case Action::openapi:
+      return {200, openapi_document()};
     case Action::v2_server:
-      return json_answer(200,
-                         {{"name", "neume"}, {"version", NEUME_VERSION}, {"extensions", AnswerJson::array()}});
-    case Action::v2_live: return json_answer(200, {{"live", true}});
-    case Action::v2_ready: return json_answer(models_ == nullptr ? 503 : 200, {{"ready", models_ != nullptr}});
-    case Action::v2_model: return describe_model(parameter);
+      return json_answer(200, {{"name", "neume"}, {"version", NEUME_VERSION}, {"extensions", AnswerJson::array()}});
+    case Action::v2_live:
+      return json_answer(200, {{"live", true}});
+    case Action::v2_ready:
+      return json_answer(models_ == nullptr ? 503 : 200, {{"ready", models_ != nullptr}});
+    case Action::v2_model:
+      return describe_model(parameter);
     case Action::v2_model_ready:
       if (parameter != kServedName) return error_answer(request, 404, "there is no such model");
       return json_answer(models_ == nullptr ? 503 : 200, {{"name", kServedName}, {"ready", models_ != nullptr}});
-    case Action::v2_infer: return infer(request, parameter);
+    case Action::v2_infer:
+      return infer(request, parameter);
   }
   throw InternalError("a route without an action");
 }
@@ -144,9 +164,9 @@ http::Response Service::ready() const {
     variants.push_back({{"variant", model.variant}, {"model_version", model.version}});
   }
   // Rankings go on without the store, so it does not make the server unready.
-  return json_answer(200, {{"status", "ready"},
-                           {"store", parts_.store.answers() ? "answers" : "does not answer"},
-                           {"models", variants}});
+  return json_answer(
+      200,
+      {{"status", "ready"}, {"store", parts_.store.answers() ? "answers" : "does not answer"}, {"models", variants}});
 }
 
 http::Response Service::metrics_text() const {

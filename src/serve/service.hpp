@@ -44,7 +44,7 @@ class Service : public http::Handler {
  public:
   Service(ServiceParts parts, ServiceOptions options);
 
-  /// From now on requests are answered with these models, which must outlive the service.
+  /// From now on requests are answered with these models, which must outlive the last of them.
   void open(Models& models) { models_ = &models; }
   /// For the metrics; nullptr: no longer.
   void watch(const http::Server* server) { server_ = server; }
@@ -55,6 +55,7 @@ class Service : public http::Handler {
   std::optional<http::Response> answer_at_once(const http::Request& request) override;
   http::Response answer(const http::Request& request) override;
   void observe(const http::Request& request, const http::Response& response, const http::Timing& timing) override;
+  void failed(const http::Request& request, std::string_view what) override;
 
  private:
   http::Response perform(const Route& route, const http::Request& request, const std::string& parameter);

@@ -77,8 +77,8 @@ http::Response Service::keep_events(const http::Request& request) {
     if (outcome == store::Appended::added) {
       any_added = true;
       if (parts_.events != nullptr) {
-        parts_.events->record({milliseconds_now(), event.event_id, event.user_id, event.item_id, event.timestamp,
-                               event.label});
+        parts_.events->record(
+            {milliseconds_now(), event.event_id, event.user_id, event.item_id, event.timestamp, event.label});
       }
     }
     kept.push_back({{"event_id", event.event_id},
@@ -100,12 +100,13 @@ http::Response Service::put_item(const http::Request& request) {
   const auto found = chosen.model->find(query.item_id);
   if (!found) throw InternalError("an item that the model took is not there");
   const bool is_of_training = found->row != rank::RequestItem::kNoRow;
-  return json_answer(was_known ? 200 : 201,
-                     {{"item_id", query.item_id},
-                      {"outcome", is_of_training ? "of_training" : was_known ? "replaced" : "added"},
-                      {"codes", codes_json(chosen.model->codes_of(*found))},
-                      {"variants_without", without},
-                      {"model_version", chosen.model->version()}});
+  return json_answer(was_known ? 200 : 201, {{"item_id", query.item_id},
+                                             {"outcome", is_of_training ? "of_training"
+                                                         : was_known    ? "replaced"
+                                                                        : "added"},
+                                             {"codes", codes_json(chosen.model->codes_of(*found))},
+                                             {"variants_without", without},
+                                             {"model_version", chosen.model->version()}});
 }
 
 http::Response Service::encode(const http::Request& request) {

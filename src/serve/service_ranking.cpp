@@ -32,11 +32,12 @@ double probability(float logit) {
 AnswerJson explanation_json(const rank::Explanation& explanation, const NamedItems& history) {
   AnswerJson sources = AnswerJson::array(), items = AnswerJson::array();
   for (const auto& source : explanation.sources) {
-    sources.push_back({{"source", source.name}, {"contribution", short_double(static_cast<float>(source.contribution))}});
+    sources.push_back(
+        {{"source", source.name}, {"contribution", short_double(static_cast<float>(source.contribution))}});
   }
   for (const auto& item : explanation.history) {
-    items.push_back({{"item_id", history.id(item.place)},
-                     {"contribution", short_double(static_cast<float>(item.contribution))}});
+    items.push_back(
+        {{"item_id", history.id(item.place)}, {"contribution", short_double(static_cast<float>(item.contribution))}});
   }
   return {{"sources", sources}, {"history", items}};
 }
@@ -53,8 +54,9 @@ Candidates Service::candidates_of(const ServedModel& model, const RankRequest& q
   if (!query.all_candidates) return find_candidates(model, query.candidates);
   const std::size_t count = model.bundle().items().size() + model.num_new_items();
   if (count > options_.max_candidates) {
-    throw RequestError(413, fmt::format("candidates: the model has {} items, and a request may have {} (--max-candidates)",
-                                        count, options_.max_candidates));
+    throw RequestError(
+        413, fmt::format("candidates: the model has {} items, and a request may have {} (--max-candidates)", count,
+                         options_.max_candidates));
   }
   return all_candidates(model);
 }
@@ -82,8 +84,7 @@ http::Response Service::rank(const http::Request& request) {
   const KnownHistory history =
       gather_history(model, parts_.store, {query.user_id, query.history}, {options_.history, num_events});
   const Candidates found = candidates_of(model, query);
-  const NamedItems candidates =
-      query.exclude_history ? without_history(model, found.items, history) : found.items;
+  const NamedItems candidates = query.exclude_history ? without_history(model, found.items, history) : found.items;
   const std::vector<float> logits = score(model, history, candidates);
   parts_.metrics.count_ranking(chosen.variant, candidates.size(), seconds_since(begin));
   if (history.store_failed) parts_.metrics.count_degraded("store");
@@ -98,8 +99,7 @@ http::Response Service::rank(const http::Request& request) {
                     {"probability", probability(logits[place])}};
     if (query.explain) {
       const rank::ScoreRequest scored{history.user, history.items.items(), candidates.items()};
-      item["explanation"] =
-          explanation_json(model.scorer().explain(scored, place, kExplainedHistory), history.items);
+      item["explanation"] = explanation_json(model.scorer().explain(scored, place, kExplainedHistory), history.items);
     }
     items.push_back(std::move(item));
   }
@@ -107,14 +107,10 @@ http::Response Service::rank(const http::Request& request) {
   for (const std::string& id : found.unknown) {
     unknown.push_back({{"item_id", id}, {"reason", "the model does not know this item"}});
   }
-  AnswerJson answer{{"request_id", request.request_id},
-                    {"variant", chosen.variant},
-                    {"model_version", model.version()},
-                    {"user_known", history.is_known_to_model},
-                    {"history_used", history.items.size()},
-                    {"history_unknown", history.num_unknown},
-                    {"degraded", degraded_parts(history)},
-                    {"items", std::move(items)},
+  AnswerJson answer{{"request_id", request.request_id},     {"variant", chosen.variant},
+                    {"model_version", model.version()},     {"user_known", history.is_known_to_model},
+                    {"history_used", history.items.size()}, {"history_unknown", history.num_unknown},
+                    {"degraded", degraded_parts(history)},  {"items", std::move(items)},
                     {"unknown", std::move(unknown)}};
   record_exposure(request, query, chosen, std::move(ids));
   return json_answer(200, answer);
@@ -172,12 +168,13 @@ http::Response Service::describe_model(const std::string& model_name) const {
   if (const Models* models = models_) {
     for (const Models::Status& status : models->status()) versions.push_back(status.version);
   }
-  return json_answer(200, {{"name", kServedName},
-                           {"versions", versions},
-                           {"platform", "neume"},
-                           {"inputs", {tensor("user_id", "BYTES", 1), tensor("history", "BYTES", -1),
-                                       tensor("candidates", "BYTES", -1)}},
-                           {"outputs", {tensor("scores", "FP32", -1), tensor("known", "BOOL", -1)}}});
+  return json_answer(
+      200,
+      {{"name", kServedName},
+       {"versions", versions},
+       {"platform", "neume"},
+       {"inputs", {tensor("user_id", "BYTES", 1), tensor("history", "BYTES", -1), tensor("candidates", "BYTES", -1)}},
+       {"outputs", {tensor("scores", "FP32", -1), tensor("known", "BOOL", -1)}}});
 }
 
 }  // namespace neume::serve

@@ -1,18 +1,22 @@
 #include "store/rocksdb_store.hpp"
 
+#include <fcntl.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <system_error>
 
 #include "store/ordered_bytes.hpp"
@@ -29,8 +33,9 @@ using rocksdb::Status;
 
 constexpr std::string_view kFormat = "neume store 1";
 constexpr std::size_t kUserLocks = 256;
-/// Between two attempts to write again after the disk failed.
-constexpr auto kResumePause = std::chrono::milliseconds(250);
+constexpr std::size_t kWriteBufferBytes = 8 << 20;
+/// Between two attempts to go on after the disk failed.
+constexpr auto kMendPause = std::chrono::milliseconds(250);
 
 Slice slice(std::string_view text) {
   return {text.data(), text.size()};
@@ -44,7 +49,7 @@ std::string_view view(const Slice& bytes) {
 rocksdb::Options database_options() {
   rocksdb::Options options;
   options.create_if_missing = true;
-  options.write_buffer_size = 8 << 20;
+  options.write_buffer_size = kWriteBufferBytes;
   options.max_write_buffer_number = 3;
   options.max_open_files = 128;
   options.max_background_jobs = 2;
@@ -104,6 +109,17 @@ void prepare_folder(const fs::path& folder) {
   refuse_folder(folder, "cannot be opened: " + text);
 }
 
+/// Whether the disk takes a file such as opening the database writes.
+bool can_be_written(const fs::path& folder) {
+  const std::string name = (folder / "neume-probe").string();
+  const int file = ::open(name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (file < 0) return false;
+  unlink(name.c_str());
+  const bool written = posix_fallocate(file, 0, kWriteBufferBytes) == 0 && fsync(file) == 0;
+  close(file);
+  return written;
+}
+
 /// The keys in [begin, end) as they were when it was made, and their values.
 class KeyRange {
  public:
@@ -130,17 +146,13 @@ class RocksdbStore : public Store {
   RocksdbStore(fs::path folder, const StoreOptions& options)
       : folder_(std::move(folder)), max_history_(options.max_history) {
     prepare_folder(folder_);
-    rocksdb::DB* opened = nullptr;
-    const Status status = rocksdb::DB::Open(database_options(), folder_.string(), &opened);
-    if (!status.ok()) refuse_database(folder_, status);
-    database_.reset(opened);
     sync_.sync = true;
-    check_format();
-    find_last_cursor();
+    open();
   }
 
   Appended append(const Event& event) override {
     require_valid(event);
+    const auto in_use = use_database();
     const std::lock_guard lock(lock_of(event.user_id));
     const std::string id_key = event_id_key(event.user_id, event.event_id);
     if (get(id_key).has_value()) return Appended::duplicate;
@@ -163,6 +175,7 @@ class RocksdbStore : public Store {
 
   std::vector<Event> history(std::string_view user_id, std::size_t limit) override {
     require_valid_user(user_id);
+    const auto in_use = use_database();
     const auto kept = get(event_list_key(user_id, true));
     if (!kept) return {};
     const EventList list = EventList::parse(*kept);
@@ -185,6 +198,7 @@ class RocksdbStore : public Store {
   /// One at a time: a reader that has seen a cursor must have seen every smaller one.
   void put_item(const StoredItem& item) override {
     require_valid(item);
+    const auto in_use = use_database();
     const std::lock_guard lock(items_lock_);
     const std::string key = item_key(item.item_id);
     rocksdb::WriteBatch batch;
@@ -200,6 +214,7 @@ class RocksdbStore : public Store {
   ItemPage items_since(std::uint64_t cursor, std::size_t limit) override {
     ItemPage page{{}, cursor};
     if (cursor == UINT64_MAX) return page;
+    const auto in_use = use_database();
     const KeyRange items = range(item_cursor_key(cursor + 1), end_of_items());
     for (items->SeekToFirst(); items->Valid() && page.items.size() < limit; items->Next()) {
       std::string_view value = view(items->value());
@@ -212,6 +227,7 @@ class RocksdbStore : public Store {
   }
 
   void check() override {
+    const auto in_use = use_database();
     rocksdb::WriteBatch batch;
     batch.Put(slice(kProbeKey), Slice());
     write(batch);
@@ -269,17 +285,49 @@ class RocksdbStore : public Store {
   void write(rocksdb::WriteBatch& batch) {
     const Status status = database_->Write(sync_, &batch);
     if (status.ok()) return;
-    resume();
+    broken_ = true;
     throw failure("cannot be written: " + status.ToString());
   }
 
-  /// After an error on writing RocksDB refuses to write until it is told that the cause may be gone. It then puts what
-  /// it has in memory into a file and begins a new log, so that no torn record is in the way.
-  void resume() {
-    const std::unique_lock lock(resume_lock_, std::try_to_lock);
-    if (!lock || Clock::now() < next_resume_) return;
-    database_->Resume().PermitUncheckedError();  // where it fails, so will the next write
-    next_resume_ = Clock::now() + kResumePause;
+  /// Keeps the database from being opened again while a call uses it. Throws StoreError where it is not open.
+  std::shared_lock<std::shared_mutex> use_database() {
+    if (broken_) mend();
+    if (opening_) throw failure("is being opened again after an error");
+    std::shared_lock in_use(database_lock_);
+    if (!database_) throw failure("could not be opened again after an error: " + why_closed_);
+    return in_use;
+  }
+
+  /// After an error on writing, RocksDB writes no more; some errors it never forgives, and whether a write that failed
+  /// is in its log is not known. So the database is opened anew, which reads the log: once the disk can be written
+  /// again, for reading goes on meanwhile.
+  void mend() {
+    const std::unique_lock attempt(mend_lock_, std::try_to_lock);
+    if (!attempt || !broken_ || Clock::now() < next_attempt_) return;
+    next_attempt_ = Clock::now() + kMendPause;
+    if (!can_be_written(folder_)) return;
+    opening_ = true;  // calls that come now fail at once: waiting readers could keep the lock from us for ever
+    {
+      const std::unique_lock alone(database_lock_);
+      try {
+        database_.reset();
+        open();
+        broken_ = false;
+      } catch (const Error& error) {
+        database_.reset();
+        why_closed_ = error.what();
+      }
+    }
+    opening_ = false;
+  }
+
+  void open() {
+    rocksdb::DB* opened = nullptr;
+    const Status status = rocksdb::DB::Open(database_options(), folder_.string(), &opened);
+    if (!status.ok()) refuse_database(folder_, status);
+    database_.reset(opened);
+    check_format();
+    find_last_cursor();
   }
 
   void check_format() {
@@ -307,13 +355,18 @@ class RocksdbStore : public Store {
 
   const fs::path folder_;
   const std::size_t max_history_;
-  std::unique_ptr<rocksdb::DB> database_;
   rocksdb::WriteOptions sync_;
+  std::unique_ptr<rocksdb::DB> database_;
   std::array<std::mutex, kUserLocks> user_locks_;  ///< held from the look at a user's events to the write
   std::mutex items_lock_;
   std::uint64_t last_cursor_ = 0;
-  std::mutex resume_lock_;
-  Clock::time_point next_resume_{};
+
+  std::shared_mutex database_lock_;   ///< shared by every call; alone, to open it again
+  std::atomic<bool> broken_ = false;  ///< a write has failed since it was opened
+  std::atomic<bool> opening_ = false;
+  std::mutex mend_lock_;
+  Clock::time_point next_attempt_{};  ///< by the holder of mend_lock_
+  std::string why_closed_;            ///< where database_ is null
 };
 
 }  // namespace
