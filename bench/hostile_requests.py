@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Malformed and hostile requests against a server, one after the other on raw sockets: a hand-made list and mutations of it.
+"""Malformed and hostile requests against a server, on raw sockets: a hand-made list and mutations of it.
 
   bench/hostile_requests.py --port P [--requests 1000000] [--pid SERVER] [--token T] [--seed 1] [--processes 2]
 
@@ -35,7 +35,8 @@ GOOD_BODIES = [
 BAD_BODIES = [
     b"", b"{", b"}", b"null", b"[]", b"{}", b"0", b'"x"', b"\xff\xfe", b"\x00" * 50, b"[" * 5000, b'{"a":' * 3000,
     b'{"user_id":"u","user_id":"v","candidates":[]}', b'{"candidates":{}}', b'{"user_id":[],"candidates":["a"]}',
-    b'{"user_id":"u","candidates":[1e400]}', b'{"user_id":"u","candidates":[NaN]}', b'{"user_id":1.5,"candidates":["a"]}',
+    b'{"user_id":"u","candidates":[1e400]}', b'{"user_id":"u","candidates":[NaN]}',
+    b'{"user_id":1.5,"candidates":["a"]}',
     b'{"user_id":"\\ud800","candidates":["a"]}', b'{"user_id":"u","candidates":["a"],"top":-1}',
     b'{"user_id":"u","candidates":["a"],"top":99999999999999999999}', b'{"user_id":"u","candidates":"some"}',
     b'{"user_id":"u","candidates":["a"],"unknown":1}', b'{"user_id":"' + b"u" * 5000 + b'","candidates":["a"]}',
@@ -47,23 +48,29 @@ BAD_BODIES = [
     b'{"inputs":[{"name":"candidates","datatype":"BYTES","shape":[-1],"data":["a"]}]}',
     b'{"inputs":[{"name":"candidates","datatype":"BYTES","shape":[9223372036854775807,2],"data":["a"]}]}',
 ]
-BAD_TARGETS = ["/", "//", "/v1", "/v1/", "/v1/nothing", "/v1/items/%00", "/v1/items/%", "/v1/items/%zz", "/v1/items/%ff",
-               "/v1/items/" + "a" * 3000, "/v1/similar/a?top=-1", "/v1/similar/a?top=x&family=%ff", "/../../etc/passwd",
+BAD_TARGETS = ["/", "//", "/v1", "/v1/", "/v1/nothing", "/v1/items/%00", "/v1/items/%", "/v1/items/%zz",
+               "/v1/items/%ff", "/v1/items/" + "a" * 3000, "/v1/similar/a?top=-1",
+               "/v1/similar/a?top=x&family=%ff", "/../../etc/passwd",
                "/v1/items/..%2f..%2fetc%2fpasswd", "*", "v1/rank", "http://", "http://evil/v1/items/nothing", "/a b",
                "/v1/similar/nothing?family=none&top=1000000000000", "/v2/models/nothing", "/v1/items/'%20or%201=1--"]
-BAD_HEADERS = [b"Content-Length: -1", b"Content-Length: 1e3", b"Content-Length: 5, 5", b"Content-Length: 18446744073709551616",
+BAD_HEADERS = [b"Content-Length: -1", b"Content-Length: 1e3", b"Content-Length: 5, 5",
+               b"Content-Length: 18446744073709551616",
                b"Content-Length: 999999999", b"Content-Length: 3\r\nContent-Length: 4",
                b"Content-Length: 3\r\nTransfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Expect: the-spanish",
-               b"Transfer-Encoding: chunked, identity", b"X: " + b"a" * 70000, b"A: b\r\n" * 3000 + b"C: d", b"No colon",
+               b"Transfer-Encoding: chunked, identity", b"X: " + b"a" * 70000, b"A: b\r\n" * 3000 + b"C: d",
+               b"No colon",
                b": no name", b" folded: x", b"Host: other", b"X: \x00", b"X: a\rb", b"Content-Encoding: gzip",
                b"Authorization: Bearer " + b"x" * 5000, b"Authorization: Basic AAAA", b"X-Request-Id: \"}{\"",
                b"Connection: \x01", b"Upgrade: h2c\r\nConnection: upgrade, http2-settings"]
-BAD_STARTS = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 20,
+BAD_STARTS = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET\r\n\r\n",
+              b"\r\n" * 20,
               b"GET / HTTP/0.9\r\n\r\n", b"GET / HTTP/2\r\n\r\n", b"HELO there\r\n\r\n", b"\x00" * 64 + b"\r\n\r\n",
               b"GET / HTTP/1.1\n\n\r\n\r\n", b"<xml/>\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"A" * 100000,
               b"SSH-2.0-x\r\n\r\n", b"*1\r\n$4\r\nPING\r\n\r\n", b"GET  /  HTTP/1.1\r\nHost: h\r\n\r\n"]
-BAD_CHUNKS = [b"x\r\n", b"-1\r\nabc\r\n", b"ffffffffffffffffff\r\n", b"5\r\nabc\r\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n",
-              b"3;" + b"e" * 200000 + b"\r\nabc\r\n", b"0\r\nT: " + b"t" * 200000, b"7fffffffffffffff\r\nabc", b"\r\n\r\n\r\n"]
+BAD_CHUNKS = [b"x\r\n", b"-1\r\nabc\r\n", b"ffffffffffffffffff\r\n", b"5\r\nabc\r\n0\r\n\r\n",
+              b"3\r\nabcd\r\n0\r\n\r\n",
+              b"3;" + b"e" * 200000 + b"\r\nabc\r\n", b"0\r\nT: " + b"t" * 200000, b"7fffffffffffffff\r\nabc",
+              b"\r\n\r\n\r\n"]
 
 
 def request(method, target, body, headers=b"", token=b""):
@@ -81,7 +88,8 @@ def seeds(token):
     wrong += [request(method, route, None, token=token) for route in JSON_ROUTES
               for method in ("PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "BREW", "get")]
     wrong += [request("POST", "/v1/rank", None, header + b"\r\n", token) + b"{}" for header in BAD_HEADERS]
-    wrong += [request("POST", "/v1/rank", None, b"Transfer-Encoding: chunked\r\n", token) + chunk for chunk in BAD_CHUNKS]
+    wrong += [request("POST", "/v1/rank", None, b"Transfer-Encoding: chunked\r\n", token) + chunk
+              for chunk in BAD_CHUNKS]
     return good, wrong + BAD_STARTS
 
 
@@ -114,7 +122,8 @@ def mutate(rng, data, others):
 def ask(port, data):
     """Status and body of the answer to all of `data`; None where the connection ended without one."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no waiting ports are left behind
+        # No port is left to wait for late packets: there would soon be none left.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)  # the server may rightly wait for more, but this is all

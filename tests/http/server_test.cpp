@@ -285,6 +285,13 @@ TEST_F(HttpServer, RefusesWhatCouldSmuggle) {
   EXPECT_EQ(client().ask("GET /now HTTP/1.1\r\n\r\n"), 400);  // no Host
 }
 
+TEST_F(HttpServer, RefusesPagesFromElsewhere) {
+  start();
+  EXPECT_EQ(client().ask(get("/now", "Origin: http://evil.example\r\n")), 403);
+  EXPECT_EQ(client().ask(get("/now", "Origin: null\r\n")), 403);
+  EXPECT_EQ(client().ask(get("/now", "Origin: http://h\r\n")), 200);
+}
+
 TEST_F(HttpServer, RefusesGarbage) {
   start();
   const std::vector<std::string> cases{
