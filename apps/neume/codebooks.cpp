@@ -15,8 +15,6 @@ namespace neume::app {
 
 namespace {
 
-constexpr const char* kFormat = "neume-codebooks";
-constexpr int kVersion = 1;
 constexpr const char* kCheckpointFolder = "checkpoint";
 
 Scaling scaling_of(ScaleChoice choice, const quantize::FamilyPlan& plan) {
@@ -140,8 +138,8 @@ void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalo
     const data::Modality& modality = catalogue.modalities[m];
     embeddings[modality.name()] = {{"found", catalogue.source_sizes[m]}, {"fitted", modality.num_embeddings()}};
   }
-  write_json(folder / "manifest.json", {{"format", kFormat},
-                                        {"version", kVersion},
+  write_json(folder / "manifest.json", {{"format", quantize::kCodebooksFormat},
+                                        {"version", quantize::kCodebooksVersion},
                                         {"neume", NEUME_VERSION},
                                         {"items", fitted.sids.items.size()},
                                         {"embeddings", embeddings},
@@ -150,46 +148,6 @@ void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalo
   std::filesystem::remove_all(folder / kCheckpointFolder, status);
   base::remove_leftovers(
       folder, [](std::string_view target) { return target == "manifest.json" || target.ends_with(".safetensors"); });
-}
-
-std::vector<Codebook> load_codebooks(const std::filesystem::path& folder) {
-  const std::filesystem::path manifest_path = folder / "manifest.json";
-  if (!std::filesystem::exists(manifest_path)) {
-    throw DataError(
-        fmt::format("{}: no manifest.json: expected a folder in which neume fit has finished", folder.string()));
-  }
-  const Json manifest = read_json(manifest_path);
-  std::vector<Codebook> codebooks;
-  try {
-    if (manifest.at("format") != kFormat || manifest.at("version") != kVersion) {
-      throw DataError(fmt::format("{}: expected format {} version {}, found {} version {}", manifest_path.string(),
-                                  kFormat, kVersion, manifest.at("format").dump(), manifest.at("version").dump()));
-    }
-    for (const Json& family : manifest.at("families")) {
-      const std::filesystem::path file = folder / family.at("file").get<std::string>();
-      const std::string expected = family.at("fingerprint"), found = base::fingerprint_of_file(file);
-      if (found != expected) {
-        throw DataError(fmt::format("{}: expected the fingerprint {} of the manifest, found {}: fit again",
-                                    file.string(), expected, found));
-      }
-      codebooks.push_back({family.at("name"), Quantizer::load(file)});
-    }
-  } catch (const Json::exception& error) {
-    throw DataError(fmt::format("{}: not a manifest of neume fit: {}", manifest_path.string(), error.what()));
-  }
-  return codebooks;
-}
-
-std::vector<std::string> codebook_fingerprints(const std::filesystem::path& folder) {
-  const Json manifest = read_json(folder / "manifest.json");
-  std::vector<std::string> fingerprints;
-  try {
-    for (const Json& family : manifest.at("families")) fingerprints.push_back(family.at("fingerprint"));
-  } catch (const Json::exception& error) {
-    throw DataError(
-        fmt::format("{}: not a manifest of neume fit: {}", (folder / "manifest.json").string(), error.what()));
-  }
-  return fingerprints;
 }
 
 std::map<std::string, std::vector<Matrix>> load_centroids(const std::filesystem::path& folder) {

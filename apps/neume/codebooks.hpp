@@ -15,6 +15,7 @@
 #include "console.hpp"
 #include "data/catalogue.hpp"
 #include "json_file.hpp"
+#include "quantize/codebook_folder.hpp"
 #include "text_table.hpp"
 
 namespace neume::app {
@@ -38,10 +39,9 @@ struct CodebookOptions {
   }
 };
 
-struct Codebook {
-  std::string name;  ///< of the family
-  Quantizer quantizer;
-};
+using quantize::Codebook;
+using quantize::codebook_fingerprints;
+using quantize::load_codebooks;
 
 struct FittedCodebooks {
   std::vector<Codebook> codebooks;
@@ -66,13 +66,6 @@ std::string prefix_weight_text(const FittedCodebooks& fitted);
 /// were fitted to, and the files' fingerprints. Then removes folder/checkpoint.
 void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalogue, const Json& config,
                     const std::filesystem::path& folder);
-
-/// Loads what save_codebooks wrote. Throws DataError for a folder without a manifest, or files that are not those of
-/// the manifest.
-std::vector<Codebook> load_codebooks(const std::filesystem::path& folder);
-
-/// The fingerprints of the codebook files in the manifest's order. Throws DataError where there is no such manifest.
-std::vector<std::string> codebook_fingerprints(const std::filesystem::path& folder);
 
 /// The centroids of all families in a folder, for rank::InitialTables. Throws what load_codebooks throws, and
 /// InvalidArgument for a method whose codes have none.

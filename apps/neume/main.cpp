@@ -84,6 +84,7 @@ std::vector<std::unique_ptr<Verb>> make_verbs() {
   verbs.push_back(std::make_unique<VerbOf<EvaluateSettings>>());
   verbs.push_back(std::make_unique<VerbOf<CompareSettings>>());
   verbs.push_back(std::make_unique<VerbOf<ExportSettings>>());
+  verbs.push_back(std::make_unique<VerbOf<ServeSettings>>());
   verbs.push_back(std::make_unique<VerbOf<InfoSettings>>());
   return verbs;
 }

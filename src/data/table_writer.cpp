@@ -37,6 +37,8 @@ const char* sql_type(ColumnType type) {
       return "FLOAT[]";
     case ColumnType::code_list:
       return "USMALLINT[]";
+    case ColumnType::text_list:
+      return "VARCHAR[]";
   }
   throw InternalError("a column type without an SQL type");
 }
@@ -58,6 +60,8 @@ std::size_t values_kind(ColumnType type) {
       return 4;
     case ColumnType::code_list:
       return 5;
+    case ColumnType::text_list:
+      return 6;
   }
   throw InternalError("a column type without values");
 }
@@ -86,6 +90,8 @@ duckdb_logical_type logical_type(ColumnType type) {
       return list_of(DUCKDB_TYPE_FLOAT);
     case ColumnType::code_list:
       return list_of(DUCKDB_TYPE_USMALLINT);
+    case ColumnType::text_list:
+      return list_of(DUCKDB_TYPE_VARCHAR);
   }
   throw InternalError("a column type without a DuckDB type");
 }
@@ -128,16 +134,34 @@ struct Fill {
     void* elements = make_lists(rows.width);
     std::memcpy(elements, rows.values.data() + begin * rows.width, count * rows.width * sizeof(std::uint16_t));
   }
+  void operator()(std::span<const std::vector<std::string>> lists) const {
+    std::size_t num_elements = 0;
+    for (const auto& list : lists.subspan(begin, count)) num_elements += list.size();
+    duckdb_list_entry* entries = make_room(num_elements);
+    const duckdb_vector elements = duckdb_list_vector_get_child(vector);
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      entries[i] = {next, lists[begin + i].size()};
+      for (const std::string& text : lists[begin + i]) {
+        duckdb_vector_assign_string_element_len(elements, next++, text.data(), text.size());
+      }
+    }
+  }
 
  private:
   /// Makes `count` lists of `width` elements and returns where the elements go.
   void* make_lists(std::size_t width) const {
-    const bool made = duckdb_list_vector_reserve(vector, count * width) == DuckDBSuccess &&
-                      duckdb_list_vector_set_size(vector, count * width) == DuckDBSuccess;
-    if (!made) throw InternalError("DuckDB made no room for lists");
-    auto* entries = static_cast<duckdb_list_entry*>(duckdb_vector_get_data(vector));
+    duckdb_list_entry* entries = make_room(count * width);
     for (std::size_t i = 0; i < count; ++i) entries[i] = {i * width, width};
     return duckdb_vector_get_data(duckdb_list_vector_get_child(vector));
+  }
+
+  /// Room for the elements of all lists; returns the lists' places among them, to be filled.
+  duckdb_list_entry* make_room(std::size_t num_elements) const {
+    const bool made = duckdb_list_vector_reserve(vector, num_elements) == DuckDBSuccess &&
+                      duckdb_list_vector_set_size(vector, num_elements) == DuckDBSuccess;
+    if (!made) throw InternalError("DuckDB made no room for lists");
+    return static_cast<duckdb_list_entry*>(duckdb_vector_get_data(vector));
   }
 };
 

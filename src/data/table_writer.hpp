@@ -29,7 +29,8 @@ enum class ColumnType {
   timestamp,   ///< TIMESTAMP, from int64_t microseconds since 1970-01-01 UTC
   text,        ///< VARCHAR, from std::string (UTF-8)
   float_list,  ///< FLOAT[], from rows of a float matrix
-  code_list    ///< USMALLINT[], from rows of uint16_t
+  code_list,   ///< USMALLINT[], from rows of uint16_t
+  text_list    ///< VARCHAR[], from lists of std::string (UTF-8) of any lengths
 };
 
 struct ColumnSpec {
@@ -43,8 +44,9 @@ struct CodeRows {
   std::size_t width = 1;
 };
 
-using ColumnValues = std::variant<std::span<const std::int64_t>, std::span<const std::uint8_t>, std::span<const double>,
-                                  std::span<const std::string>, ConstMatrixView, CodeRows>;
+using ColumnValues =
+    std::variant<std::span<const std::int64_t>, std::span<const std::uint8_t>, std::span<const double>,
+                 std::span<const std::string>, ConstMatrixView, CodeRows, std::span<const std::vector<std::string>>>;
 
 /// Borrowed values of some rows of one column.
 struct ColumnData {

@@ -14,16 +14,10 @@
 #include <neume/semantic_ids.hpp>
 
 #include "rank/request_scorer.hpp"
+#include "serve/model_folders.hpp"
 #include "store/store.hpp"
 
 namespace neume::serve {
-
-/// Where a model lies. `model` is a ranker's folder (docs/formats/ranker.md) or one of `neume run`. `codebooks` may be
-/// empty: the model then takes new items by their codes alone.
-struct ModelFolders {
-  std::filesystem::path model;
-  std::filesystem::path codebooks;
-};
 
 using Embeddings = std::map<std::string, std::vector<float>>;  ///< by modality
 using CodesByFamily = std::map<std::string, std::vector<Code>>;
@@ -31,11 +25,13 @@ using CodesByFamily = std::map<std::string, std::vector<Code>>;
 /// Safe to use from several threads. Items added later are seen by all of them.
 class ServedModel {
  public:
-  /// Throws DataError for folders that are broken or do not belong together (other code families, layers or k).
+  /// Throws DataError for folders that are broken or do not belong together (other code families, layers or k), and
+  /// what locate() throws. Codebooks whose codes have one layer less than the ranker's belong to them (`encode
+  /// --resolve suffix`), but then a new item must come with its codes: its suffix depends on all items together.
   static std::shared_ptr<ServedModel> load(const ModelFolders& folders);
   ~ServedModel();
 
-  const ModelFolders& folders() const;
+  const ModelFolders& folders() const;  ///< as locate() found them
   /// 16 hexadecimal digits that belong to these files: the same folder has the same version, on every server.
   const std::string& version() const;
   const rank::RankerBundle& bundle() const;
@@ -62,6 +58,12 @@ class ServedModel {
   CodesByFamily codes_of(const rank::RequestItem& item) const;
 
   std::size_t num_new_items() const;
+  /// Ids of the items that came after training, in order.
+  std::vector<std::string> new_items() const;
+
+  /// Logits of a request by the path that neume evaluate takes, for comparison: slow, of items with a row alone, and
+  /// never while another thread calls it or the scorer.
+  std::vector<float> reference_logits(const rank::ScoreRequest& request);
 
  private:
   class Impl;
