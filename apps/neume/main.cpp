@@ -20,6 +20,7 @@
 
 #include <neume/error.hpp>
 
+#include "ab_settings.hpp"
 #include "base/parallel.hpp"
 #include "flag_adder.hpp"
 #include "instruction_set.hpp"
@@ -83,6 +84,7 @@ std::vector<std::unique_ptr<Verb>> make_verbs() {
   verbs.push_back(std::make_unique<VerbOf<TrainSettings>>());
   verbs.push_back(std::make_unique<VerbOf<EvaluateSettings>>());
   verbs.push_back(std::make_unique<VerbOf<CompareSettings>>());
+  verbs.push_back(std::make_unique<VerbOf<AbSettings>>());
   verbs.push_back(std::make_unique<VerbOf<ExportSettings>>());
   verbs.push_back(std::make_unique<VerbOf<ServeSettings>>());
   verbs.push_back(std::make_unique<VerbOf<InfoSettings>>());
