@@ -318,7 +318,7 @@ TEST_F(ServiceTest, WithoutTheStoreRankingsGoOn) {
   for (const Answer& refused :
        {ask("POST", "/v1/events", R"({"user_id":"u","item_id":"item 1"})"),
         ask("POST", "/v1/items", Json{{"item_id", "x"}, {"codes", {{"text", {1, 2}}}}}.dump())}) {
-    EXPECT_EQ(refused.status, 503);
+    ASSERT_EQ(refused.status, 503);
     EXPECT_EQ(refused.response.headers.front(), (std::pair<std::string, std::string>("Retry-After", "1")));
   }
   EXPECT_EQ(ask("GET", "/v1/items/x").status, 404) << "what is not durable is not known";
