@@ -44,7 +44,10 @@ ItemCodes::ItemCodes(const SemanticIds& sids, const std::vector<std::string>& na
 }
 
 void ItemCodes::rows_of(std::size_t item, std::uint32_t* rows) const {
-  const Code* codes = codes_.data() + item * stride_;
+  rows_of({codes_.data() + item * stride_, stride_}, rows);
+}
+
+void ItemCodes::rows_of(std::span<const Code> codes, std::uint32_t* rows) const {
   for (std::size_t c = 0; c < stride_; ++c) rows[c] = codes[c] == kNoCode ? kNoRow : first_rows_[c] + codes[c];
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,9 @@ class ItemCodes {
 
   /// Writes the item's table rows in every family, side by side (stride() values).
   void rows_of(std::size_t item, std::uint32_t* rows) const;
+
+  /// The same for codes that stand as an item's do: all families side by side, each within its codebook or kNoCode.
+  void rows_of(std::span<const Code> codes, std::uint32_t* rows) const;
 
   /// Gives every item the codes of another one, drawn by a seeded permutation: the control that shows whether content
   /// helps, with everything else (number of codes, their sizes) as it was.

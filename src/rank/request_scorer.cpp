@@ -10,6 +10,8 @@
 
 #include "rank/request_batches.hpp"
 #include "rank/request_model.hpp"
+#include "rank/request_sequence.hpp"
+#include "rank/sequence_model.hpp"
 
 namespace neume::rank {
 
@@ -36,11 +38,19 @@ void check_codes(std::span<const Code> codes, const ItemCodes& known, const std:
   }
 }
 
+std::unique_ptr<RequestModel> make_model(RankerBundle& bundle) {
+  auto* sequence = dynamic_cast<SequenceModel<float>*>(&bundle.network());
+  if (sequence == nullptr) return std::make_unique<RequestBatches>(bundle);
+  // qarm's codes come from a quantizer that was trained with it and is not kept: nobody can have them of a new item.
+  const bool by_codes = !bundle.codes().families().empty() && bundle.options().model != RankerModel::qarm;
+  return std::make_unique<RequestSequence>(*sequence, bundle.codes(), bundle.features(), by_codes);
+}
+
 }  // namespace
 
 class RequestScorer::Impl {
  public:
-  explicit Impl(RankerBundle& bundle) : bundle_(bundle), model_(std::make_unique<RequestBatches>(bundle)) {}
+  explicit Impl(RankerBundle& bundle) : bundle_(bundle), model_(make_model(bundle)) {}
 
   const RequestModel& model() const { return *model_; }
 
