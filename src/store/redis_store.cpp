@@ -40,9 +40,14 @@ if result == 'added' then redis.call('SADD', KEYS[1], ARGV[1]) end
 return result
 )";
 
-// KEYS: last cursor, values by item id (a hash), item ids by cursor (a sorted set). ARGV: item id, value.
+// KEYS: last cursor, values by item id (a hash), item ids by cursor (a sorted set). ARGV: item id, value. Cursors are
+// the clock's microseconds, made to rise: a plain count would give the cursors of items that Redis lost (appendfsync, a
+// promoted replica, FLUSHDB) to new ones, which a server that had seen the lost ones would never see.
 constexpr const char* kPutItemScript = R"(
-local cursor = redis.call('INCR', KEYS[1])
+local now = redis.call('TIME')
+local last = tonumber(redis.call('GET', KEYS[1]) or 0)
+local cursor = string.format('%.0f', math.max(now[1] * 1000000 + now[2], last + 1))
+redis.call('SET', KEYS[1], cursor)
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[3], cursor, ARGV[1])
 return cursor

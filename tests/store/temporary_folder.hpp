@@ -1,5 +1,6 @@
 #pragma once
-// A folder that goes away with the test.
+// A folder that goes away with the test: in memory where the machine has a place for that, because stores write every
+// event to disk, and the disk is slow when others use it. Tests of what a disk keeps ask for one on disk.
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -11,10 +12,11 @@ namespace neume::store {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "neume-store-XXXXXX").string();
-    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
-    path_ = pattern;
+  enum class Place { in_memory, on_disk };
+
+  explicit TemporaryFolder(Place place = Place::in_memory) {
+    if (place == Place::in_memory && make("/dev/shm")) return;
+    EXPECT_TRUE(make(std::filesystem::temp_directory_path()));
   }
   ~TemporaryFolder() {
     std::error_code ignored;
@@ -27,6 +29,13 @@ class TemporaryFolder {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  bool make(const std::filesystem::path& parent) {
+    std::string pattern = (parent / "neume-store-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) return false;
+    path_ = pattern;
+    return true;
+  }
+
   std::filesystem::path path_;
 };
 
