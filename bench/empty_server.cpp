@@ -1,6 +1,7 @@
 // The HTTP server with a handler that does nothing, for `load` and hostile_requests.py: what the server itself costs.
 //
-//   empty_server PORT [WORKERS]     /now is answered on the network thread, all else by a worker; ends with its input
+//   empty_server PORT [WORKERS]     /now is answered on the network thread, /v1/... by a worker, where the body is
+//                                   {"ok":true}; ends with its input
 
 #include <fmt/format.h>
 
@@ -14,15 +15,17 @@ namespace {
 
 using namespace neume::http;
 
+constexpr std::string_view kBody = R"({"ok":true})";
+
 class EmptyHandler : public Handler {
  public:
   std::optional<Response> answer_at_once(const Request& request) override {
-    if (request.path == "/now") return Response{200, "{}"};
+    if (request.path == "/now" || request.path == "/healthz") return Response{200, "{}"};
     if (!request.path.starts_with("/v1/")) return error_response(404, "no such route");
     return std::nullopt;
   }
   Response answer(const Request& request) override {
-    if (request.method == "POST" && !request.body.starts_with('{')) return error_response(400, "body: expected {");
+    if (request.body != kBody) return error_response(400, "body: expected {\"ok\":true}");
     return {200, "{}"};
   }
   void observe(const Request&, const Response&, const Timing&) override {}

@@ -133,6 +133,13 @@ bool all_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// A browser lets any page send requests here, to loopback too, where no token is needed; it names the page's origin,
+/// "http://host:port", as other clients do not (RFC 6454).
+bool is_same_origin(std::string_view origin, std::string_view host) {
+  const std::size_t scheme_end = origin.find("://");
+  return scheme_end != std::string_view::npos && origin.substr(scheme_end + 3) == host;
+}
+
 /// Why a request is refused for its headers, if it is. Two readers of one connection (a proxy and we) must never
 /// disagree about where a request ends (RFC 9112, section 11.2), so what is doubtful is refused.
 std::optional<Response> header_refusal(const beast_http::request_header<>& header) {
@@ -156,6 +163,9 @@ std::optional<Response> header_refusal(const beast_http::request_header<>& heade
   if (header.count(field::content_encoding) > 0 &&
       !boost::beast::iequals(header[field::content_encoding], "identity")) {
     return error_response(415, "Content-Encoding is not understood; send the body as it is");
+  }
+  if (header.count(field::origin) > 0 && !is_same_origin(header[field::origin], header[field::host])) {
+    return error_response(403, "requests of web pages from elsewhere are refused");
   }
   if (header.count(field::authorization) > 1) return error_response(400, "more than one Authorization header");
   return std::nullopt;

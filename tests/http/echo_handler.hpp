@@ -74,7 +74,7 @@ class EchoHandler : public Handler {
     return failures_;
   }
 
-  std::size_t large_bytes = 64 << 20;
+  std::size_t large_bytes = 24 << 20;  ///< more than the sockets of both sides buffer
 
  private:
   std::mutex mutex_;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -50,6 +51,7 @@ class RawClient {
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent < 0 && errno == EINTR) continue;  // the process was stopped for a while
       if (sent <= 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
@@ -94,7 +96,9 @@ class RawClient {
  private:
   bool receive() {
     char bytes[16384];
-    const ssize_t size = recv(descriptor_, bytes, sizeof bytes, 0);
+    ssize_t size = -1;
+    do size = recv(descriptor_, bytes, sizeof bytes, 0);
+    while (size < 0 && errno == EINTR);
     ended_ = size == 0 || (size < 0 && errno == ECONNRESET);
     if (size <= 0) return false;
     received_.append(bytes, static_cast<std::size_t>(size));

