@@ -24,6 +24,7 @@
 #include "base/parallel.hpp"
 #include "flag_adder.hpp"
 #include "instruction_set.hpp"
+#include "serve_settings.hpp"
 #include "settings.hpp"
 #include "toml_reader.hpp"
 

@@ -14,6 +14,7 @@
 #include "http/server.hpp"
 #include "serve/item_follower.hpp"
 #include "serve/service.hpp"
+#include "serve_settings.hpp"
 #include "settings.hpp"
 #include "stop_signal.hpp"
 #include "store/open_store.hpp"
