@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -35,7 +36,12 @@ class EmptyHandler : public Handler {
 
 int main(int argc, char** argv) {
   ServerOptions options;
-  if (argc > 1) options.port = static_cast<std::uint16_t>(std::stoi(argv[1]));
+  const int port = argc > 1 ? std::atoi(argv[1]) : -1;
+  if (port < 0 || port > 65'535) {
+    fmt::print(stderr, "usage: empty_server PORT [WORKERS]\n");
+    return 2;
+  }
+  options.port = static_cast<std::uint16_t>(port);
   if (argc > 2) options.workers = static_cast<std::size_t>(std::stoi(argv[2]));
   EmptyHandler handler;
   Server server(options, handler);

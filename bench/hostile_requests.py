@@ -212,6 +212,10 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
+    try:
+        ask(arguments.port, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+    except OSError as error:
+        sys.exit(f"hostile_requests.py: no server at 127.0.0.1 port {arguments.port}: {error}")
     start = time.time()
     statuses, failures = collections.Counter(), []
     results = multiprocessing.Queue()

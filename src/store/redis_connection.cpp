@@ -111,7 +111,7 @@ void RedisConnection::send(std::string_view bytes, Deadline deadline) {
 }
 
 RedisReply RedisConnection::receive(Deadline deadline) {
-  std::array<char, 64 * 1024> buffer;
+  std::array<char, 16 * 1024> buffer;
   while (true) {
     void* reply = nullptr;
     if (redisReaderGetReply(context_->reader, &reply) != REDIS_OK) {

@@ -18,7 +18,9 @@ struct EventPlace {
   std::int64_t timestamp = 0;
   std::string event_id;
 
-  auto operator<=>(const EventPlace&) const = default;
+  bool operator<(const EventPlace& other) const {
+    return timestamp != other.timestamp ? timestamp < other.timestamp : event_id < other.event_id;
+  }
 };
 
 /// What is kept of a user and label, in one record, so that no append has to count or to look for the oldest.

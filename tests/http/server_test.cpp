@@ -43,7 +43,8 @@ std::string post(const std::string& path, const std::string& body, const std::st
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::size_t kFlatBytes = 64 << 20;  // the sanitizers keep what is freed for a while, and notes of their own
+constexpr std::size_t kFlatBytes =
+    512 << 20;  // the sanitizers keep 256 MiB of what is freed, and find leaks themselves
 #else
 constexpr std::size_t kFlatBytes = 4 << 20;
 #endif

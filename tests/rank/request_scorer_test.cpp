@@ -30,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kItems = 45;
 constexpr std::size_t kUsers = 30;
 constexpr std::size_t kHistory = 20;
+constexpr std::size_t kExact = 10;  // candidates a batch that are scored in double
 
 struct Case {
   std::string name;
@@ -383,7 +384,7 @@ struct LongHistory {
   explicit LongHistory(std::size_t length, std::uint64_t seed)
       : sids(make_sids(400, seed)), codes(sids, {"text", "audio", "joint"}) {
     ModelSpec spec = small_spec(mcca_units(codes, 2));
-    spec.max_batch = 40;
+    spec.max_batch = kExact;
     spec.max_history = length;
     model = std::make_unique<SequenceModel<float>>(spec, codes, seed);
     exact = std::make_unique<SequenceModel<double>>(spec, codes, seed);
@@ -418,13 +419,13 @@ TEST(LongHistories, AreExact) {
     for (std::size_t begin = 0; begin < 400; begin += 200) {
       Batch batch;
       batch.clear();
-      for (std::size_t i = begin; i < begin + 40; ++i) {
+      for (std::size_t i = begin; i < begin + kExact; ++i) {
         for (const auto& item : lived.history) batch.history.push_back(item.row);
         batch.add(lived.candidates[i].row, 0.0f);
       }
-      std::vector<double> exact(40);
+      std::vector<double> exact(kExact);
       lived.exact->score(batch, exact);
-      for (std::size_t i = 0; i < 40; ++i) {
+      for (std::size_t i = 0; i < kExact; ++i) {
         expect_near(logits[begin + i], static_cast<float>(exact[i]), "history of " + std::to_string(length));
       }
     }
