@@ -58,6 +58,7 @@ class Client:
     def __init__(self, port):
         self.port = port
         self.connection = None
+        self.headers = {}
 
     def ask(self, method, path, body=None):
         """Status and body, or (None, reason) where no answer came."""
@@ -65,7 +66,7 @@ class Client:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             data = None if body is None else json.dumps(body)
-            self.connection.request(method, path, data, {"Content-Type": "application/json"})
+            self.connection.request(method, path, data, {"Content-Type": "application/json", **self.headers})
             response = self.connection.getresponse()
             text = response.read()
             return response.status, json.loads(text) if response.getheader("Content-Type") == "application/json" else text

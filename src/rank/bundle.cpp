@@ -70,7 +70,13 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   const BundleFiles files(folder);
   const json manifest = read_manifest(files);
   RankerBundle bundle;
-  bundle.options_.describe(data::OptionsFromJson(manifest.at("options")));
+  try {
+    bundle.options_.describe(data::OptionsFromJson(manifest.at("options")));
+  } catch (const json::exception& error) {
+    throw DataError(
+        fmt::format("{}: the options are not those that this neume knows ({}), so another version made it; train again",
+                    files.manifest().string(), error.what()));
+  }
   bundle.options_.validate();
   const SemanticIds sids = data::read_semantic_ids(files.sids());
   bundle.items_ = data::IdIndex(sids.items);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -273,6 +274,22 @@ TEST_F(TrainingTest, ADivergenceInTheLastStepStopsToo) {
   options.batch_size = data.train.size() / 2 + 1;  // two steps: the second sees infinite logits, or spoils the values
   EXPECT_THROW(train_ranker(data, options, folder_), InvalidArgument);
   EXPECT_FALSE(fs::exists(folder_ / "manifest.json"));
+}
+
+TEST_F(TrainingTest, ARankerOfAnotherVersionIsRefusedWithAReason) {
+  RankerOptions options = small_options();
+  options.epochs = 1;
+  train_ranker(grouped_data(true), options, folder_);
+  auto manifest = nlohmann::json::parse(base::read_file(folder_ / "manifest.json"));
+  manifest.at("options").erase("history");
+  std::ofstream(folder_ / "manifest.json") << manifest;
+  try {
+    RankerBundle::load(folder_);
+    FAIL() << "expected a refusal";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("history"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("train again"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(TrainingTest, DrawsALearningCurve) {
