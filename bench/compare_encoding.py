@@ -20,6 +20,8 @@ import time
 
 import numpy
 
+from memory_group import MemoryGroup
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NEUME = ROOT / "build/release/neume"
 BENCH = ROOT / "build/release/bench/encode_bench"
@@ -38,31 +40,9 @@ def make_rows(path, items, width):
     rows.flush()
 
 
-class Group:
-    """A memory control group that a child enters, or nothing."""
-
-    def __init__(self, limit_mib):
-        self.folder = None
-        first, second = pathlib.Path("/sys/fs/cgroup/memory"), pathlib.Path("/sys/fs/cgroup")
-        if not limit_mib:
-            return
-        base, name = (first, "memory.limit_in_bytes") if first.is_dir() else (second, "memory.max")
-        self.folder = base / f"neume-encoding-{os.getpid()}"
-        self.folder.mkdir()
-        (self.folder / name).write_text(str(limit_mib << 20))
-
-    def enter(self):
-        if self.folder:
-            (self.folder / "cgroup.procs").write_text(str(os.getpid()))
-
-    def remove(self):
-        if self.folder:
-            self.folder.rmdir()
-
-
 def run(command, limit_mib=0, environment=None):
     """Seconds, peak RssAnon in MiB, and what it printed."""
-    group = Group(limit_mib)
+    group = MemoryGroup(limit_mib << 20)
     start = time.monotonic()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True,
                                preexec_fn=group.enter, env={**os.environ, **(environment or {})})

@@ -8,37 +8,14 @@ only the use of memory is reported). RssAnon is what cannot be given back while 
 (RssFile, and pages that no process maps at the moment) can.
 """
 import argparse
-import os
 import pathlib
 import subprocess
 import sys
 import time
 
+from memory_group import MemoryGroup
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-V1, V2 = pathlib.Path("/sys/fs/cgroup/memory"), pathlib.Path("/sys/fs/cgroup")
-
-
-class Group:
-    """A memory control group that a child process can enter, or nothing where none may be made."""
-
-    def __init__(self, limit_bytes):
-        self.folder = None
-        base, name = (V1, "memory.limit_in_bytes") if V1.is_dir() else (V2, "memory.max")
-        folder = base / f"neume-large-log-{os.getpid()}"
-        try:
-            folder.mkdir()
-            self.folder = folder
-            (folder / name).write_text(str(limit_bytes))
-        except OSError as error:
-            print(f"no memory limit is set: {error}", file=sys.stderr)
-
-    def enter(self):
-        if self.folder:
-            (self.folder / "cgroup.procs").write_text(str(os.getpid()))
-
-    def remove(self):
-        if self.folder:
-            self.folder.rmdir()
 
 
 def memory_of(pid):
@@ -52,7 +29,7 @@ def memory_of(pid):
 
 def measured(command, limit_bytes):
     """Exit code, seconds, and the peaks of both kinds of memory in MiB."""
-    group = Group(limit_bytes)
+    group = MemoryGroup(limit_bytes)
     start = time.monotonic()
     process = subprocess.Popen(command, preexec_fn=group.enter, stdout=subprocess.DEVNULL)
     peaks = (0, 0)

@@ -7,7 +7,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
-find_package(Boost 1.81 REQUIRED)  # headers alone: Beast and Asio
+find_package(Boost 1.74 REQUIRED)  # headers alone: Beast and Asio
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(RocksDB REQUIRED)
 find_package(prometheus-cpp REQUIRED)

@@ -74,7 +74,7 @@ Split split_items(const ItemIds& items, const ItemIds& known, const std::string&
   const data::IdIndex index(known);
   Split split;
   for (std::uint32_t item = 0; item < items.size(); ++item) {
-    const auto row = items.is_text() ? index.find(items.texts()[item]) : index.find(items.integers()[item]);
+    const auto row = index.find(items, item);
     if (row) {
       split.present.emplace_back(item, *row);
     } else {

@@ -42,20 +42,6 @@ void check_same_families(const std::vector<quantize::FamilyPlan>& plans, const s
                     fmt::join(old, ", "), fmt::join(asked, ", ")));
 }
 
-/// Removes the temporary files (base::write_atomically) that a fit left here when it was killed while it saved.
-void remove_leftovers(const std::filesystem::path& folder) {
-  constexpr std::string_view kDigits = "0123456789", kMark = ".tmp-";
-  std::error_code status;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const std::size_t end = name.find_last_not_of(kDigits) + 1;
-    const std::string_view stem = std::string_view(name).substr(0, end);
-    if (end == name.size() || !stem.ends_with(kMark)) continue;
-    const std::string_view target = stem.substr(0, stem.size() - kMark.size());
-    if (target == "manifest.json" || target.ends_with(".safetensors")) std::filesystem::remove(entry.path(), status);
-  }
-}
-
 FittedCodebooks fit_families(const data::Catalogue& catalogue, const CodebookOptions& options,
                              const std::filesystem::path& folder, Console& console,
                              const std::vector<Codebook>* before) {
@@ -149,9 +135,8 @@ void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalo
   }
   Json embeddings = Json::object();
   for (std::size_t m = 0; m < catalogue.modalities.size(); ++m) {
-    const std::string& name = catalogue.modalities[m].name();
-    const std::size_t fitted_to = catalogue.items_with(std::vector<std::string>{name}).size();
-    embeddings[name] = {{"found", catalogue.source_sizes[m]}, {"fitted", fitted_to}};
+    const data::Modality& modality = catalogue.modalities[m];
+    embeddings[modality.name()] = {{"found", catalogue.source_sizes[m]}, {"fitted", modality.num_embeddings()}};
   }
   write_json(folder / "manifest.json", {{"format", quantize::kCodebooksFormat},
                                         {"version", quantize::kCodebooksVersion},
@@ -161,7 +146,8 @@ void save_codebooks(const FittedCodebooks& fitted, const data::Catalogue& catalo
                                         {"families", families},
                                         {"config", config}});
   std::filesystem::remove_all(folder / kCheckpointFolder, status);
-  remove_leftovers(folder);
+  base::remove_leftovers(
+      folder, [](std::string_view target) { return target == "manifest.json" || target.ends_with(".safetensors"); });
 }
 
 std::map<std::string, std::vector<Matrix>> load_centroids(const std::filesystem::path& folder) {

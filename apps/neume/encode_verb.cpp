@@ -27,30 +27,25 @@ namespace neume::app {
 
 namespace {
 
-/// What the memory is for. Measured on the program: docs/benchmarks.md, "Encoding".
-struct MemoryPlan {
-  std::size_t stream = 0;  ///< DuckDB and ids
-  std::size_t counts = 0;  ///< IDs that are counted
-
-  /// Throws InvalidArgument where `memory` is too small for the codebooks and threads.
-  static MemoryPlan of(std::size_t memory, const std::vector<Codebook>& codebooks) {
-    constexpr std::size_t kProgram = std::size_t{160} << 20;      // code, libraries, and a stretch of rows
-    constexpr std::size_t kRowsAThread = 1024;                    // raw, mapped, padded, packed by oneDNN
-    constexpr std::size_t kLeastStream = std::size_t{128} << 20;  // DuckDB, which reads and writes Parquet
-    std::size_t floats = 0, width = 0;
-    for (const Codebook& codebook : codebooks) {
-      width += codebook.quantizer.width();
-      for (const std::size_t size : codebook.quantizer.codebook_sizes())
-        floats += 2 * size * codebook.quantizer.width();
-    }
-    const std::size_t fixed = kProgram + sizeof(float) * (floats + base::num_threads() * kRowsAThread * width);
-    if (memory < fixed + kLeastStream)
-      throw InvalidArgument(fmt::format("--memory {}: these codebooks on {} threads need at least {}",
-                                        base::bytes_text(memory), base::num_threads(),
-                                        base::bytes_text(fixed + kLeastStream)));
-    return {memory - fixed, memory - fixed};
+/// What --memory leaves beside the program, codebooks and threads: for DuckDB and ids while rows pass by, for counting
+/// IDs afterwards. Measured on the program: docs/benchmarks.md, "Encoding". Throws InvalidArgument where it is too
+/// little.
+std::size_t memory_for_items(std::size_t memory, const std::vector<Codebook>& codebooks) {
+  constexpr std::size_t kProgram = std::size_t{160} << 20;    // code, libraries, and a stretch of rows
+  constexpr std::size_t kRowsAThread = 1024;                  // raw, mapped, padded, packed by oneDNN
+  constexpr std::size_t kLeastLeft = std::size_t{128} << 20;  // DuckDB, which reads and writes Parquet
+  std::size_t floats = 0, width = 0;
+  for (const Codebook& codebook : codebooks) {
+    width += codebook.quantizer.width();
+    for (const std::size_t size : codebook.quantizer.codebook_sizes()) floats += 2 * size * codebook.quantizer.width();
   }
-};
+  const std::size_t fixed = kProgram + sizeof(float) * (floats + base::num_threads() * kRowsAThread * width);
+  if (memory < fixed + kLeastLeft)
+    throw InvalidArgument(fmt::format("--memory {}: these codebooks on {} threads need at least {}",
+                                      base::bytes_text(memory), base::num_threads(),
+                                      base::bytes_text(fixed + kLeastLeft)));
+  return memory - fixed;
+}
 
 std::vector<CodeFamily> families_of(const std::vector<Codebook>& codebooks) {
   std::vector<CodeFamily> families;
@@ -179,15 +174,6 @@ void say_where_it_begins(const data::CodeLog& log, const std::string& path, std:
     console.note(fmt::format("{}: going on after {} of {} items", path, log.num_items(), num_items));
 }
 
-/// Removes what base::write_atomically of killed runs has left beside `target`. The log's lock keeps others away.
-void remove_leftovers(const std::filesystem::path& target) {
-  const std::string beginning = target.filename().string() + ".tmp-";
-  std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::absolute(target).parent_path(), ignored))
-    if (entry.path().filename().string().starts_with(beginning)) std::filesystem::remove(entry.path(), ignored);
-}
-
 /// Writes what was asked for, and counts the IDs meanwhile: returns the table of counts.
 std::string write_and_count(const EncodeSettings& settings, const data::SidsSource& sids,
                             const base::SpillPolicy& policy) {
@@ -207,12 +193,12 @@ int run(const EncodeSettings& settings, Console& console) {
   check_writable(settings.out);
   if (!settings.json.empty()) check_writable(settings.json);
   const std::vector<Codebook> codebooks = load_codebooks(settings.codebooks);
-  const MemoryPlan memory = MemoryPlan::of(base::parse_bytes(settings.memory), codebooks);
+  const std::size_t memory = memory_for_items(parse_memory(settings.memory), codebooks);
   const std::string part = settings.out + ".part";
   const std::filesystem::path folder = std::filesystem::absolute(settings.out).parent_path();
   const bool reassigns = settings.ids.resolve == quantize::CollisionRule::reassign;
   data::CatalogueStream stream(settings.catalogue.required_sources(),
-                               {settings.catalogue.options, memory.stream, folder, reassigns}, console.progress());
+                               {settings.catalogue.options, memory, folder, reassigns}, console.progress());
   std::vector<const Quantizer*> quantizers;
   quantizers.reserve(codebooks.size());
   for (const Codebook& codebook : codebooks) quantizers.push_back(&codebook.quantizer);
@@ -220,11 +206,12 @@ int run(const EncodeSettings& settings, Console& console) {
   const std::size_t num_items = stream.items().size();
   data::CodeLog log(part, fingerprint_of(settings, stream),
                     {num_items, encoder.codes_per_item(), stream.num_modalities(), stream.stretch_items()});
-  remove_leftovers(settings.out);
+  const std::string out_name = std::filesystem::path(settings.out).filename().string();
+  base::remove_leftovers(folder, [&](std::string_view target) { return target == out_name; });  // the log is locked
   say_where_it_begins(log, part, num_items, console);
   fill_log(stream, encoder, log, console);
 
-  const base::SpillPolicy policy{folder, memory.counts / 2 / sizeof(std::uint64_t)};
+  const base::SpillPolicy policy{folder, memory / 2 / sizeof(std::uint64_t)};
   const LoggedIds logged(stream.items(), families_of(codebooks), log);
   std::string table, resolved;
   if (settings.ids.resolve == quantize::CollisionRule::none) {

@@ -13,6 +13,7 @@
 #include "base/random.hpp"
 #include "data/table_source.hpp"
 #include "quantize/fit_memory.hpp"
+#include "settings.hpp"
 
 namespace neume::app {
 
@@ -47,14 +48,6 @@ quantize::FitMemory memory_of(const std::vector<data::ModalitySource>& sources, 
   }
   if (reads_tables) memory.fixed += kDuckDbBytes;
   return memory;
-}
-
-std::size_t parse_memory(const std::string& text) {
-  try {
-    return base::parse_bytes(text);
-  } catch (const InvalidArgument& problem) {
-    throw InvalidArgument(fmt::format("--memory: {}", problem.what()));
-  }
 }
 
 /// What `settings` asks for; kAll for all, or as many as there is room for.
@@ -94,10 +87,25 @@ std::string sample_text(const data::Catalogue& catalogue) {
   std::string text;
   for (std::size_t m = 0; m < catalogue.modalities.size(); ++m) {
     const data::Modality& modality = catalogue.modalities[m];
-    const std::size_t held = catalogue.items_with(std::vector<std::string>{modality.name()}).size();
+    const std::size_t held = modality.num_embeddings();
     if (held == catalogue.source_sizes[m]) continue;
     text += fmt::format("{}{} of {} embeddings of {}", text.empty() ? "" : ", ", held, catalogue.source_sizes[m],
                         modality.name());
+  }
+  return text;
+}
+
+std::string sample_warning(const data::Catalogue& catalogue, const QuantizerOptions& quantizer) {
+  const std::size_t codes = std::ranges::max(quantizer.codes_by_layer()), wanted = kRowsACode * codes;
+  std::string text;
+  for (std::size_t m = 0; m < catalogue.modalities.size(); ++m) {
+    const data::Modality& modality = catalogue.modalities[m];
+    const std::size_t held = modality.num_embeddings();
+    if (held == catalogue.source_sizes[m] || held >= wanted) continue;
+    text += fmt::format(
+        "{}warning: {} embeddings of {} are few for {} codes: with less than {} a code, codewords are "
+        "noise; give --sample {} or more",
+        text.empty() ? "" : "\n", held, modality.name(), codes, kRowsACode, wanted);
   }
   return text;
 }

@@ -34,4 +34,7 @@ data::Catalogue open_for_fit(const std::vector<data::ModalitySource>& sources, d
 /// "1000 of 52311 embeddings of text, ..." of the modalities that are a sample; empty where all embeddings are there.
 std::string sample_text(const data::Catalogue& catalogue);
 
+/// A line for each modality of which the sample, and not the source, is small for so many codes; empty where none is.
+std::string sample_warning(const data::Catalogue& catalogue, const QuantizerOptions& quantizer);
+
 }  // namespace neume::app

@@ -50,6 +50,8 @@ int run(const FitSettings& settings, Console& console) {
   if (const std::string choice = prefix_weight_text(fitted); !choice.empty()) console.print(choice);
   const std::string sample = sample_text(catalogue);
   if (!sample.empty()) console.print(fmt::format("fitted to a sample, which these figures are of: {}", sample));
+  const std::string warning = sample_warning(catalogue, settings.codebooks.quantizer);
+  if (!warning.empty()) console.print(warning);
   if (!before.empty()) print_kept(catalogue, before, fitted, settings, console);
   console.print(fmt::format("{}: codebooks of {} families, fitted to {} items", settings.out, fitted.codebooks.size(),
                             catalogue.items.size()));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@
 #include "base/parallel.hpp"
 #include "flag_adder.hpp"
 #include "instruction_set.hpp"
+#include "serve_settings.hpp"
 #include "settings.hpp"
 #include "toml_reader.hpp"
 
@@ -85,6 +87,7 @@ std::vector<std::unique_ptr<Verb>> make_verbs() {
   verbs.push_back(std::make_unique<VerbOf<CompareSettings>>());
   verbs.push_back(std::make_unique<VerbOf<AbSettings>>());
   verbs.push_back(std::make_unique<VerbOf<ExportSettings>>());
+  verbs.push_back(std::make_unique<VerbOf<ServeSettings>>());
   verbs.push_back(std::make_unique<VerbOf<InfoSettings>>());
   return verbs;
 }
@@ -197,6 +200,16 @@ void prefer_sleeping_threads(char** argv) {
   // execv returns only where it failed: then the threads spin.
 }
 
+/// Keeps freed memory for the next request. Reading a list column of Parquet frees and asks again for tens of MiB a
+/// chunk, and two fifths of its CPU time went to pages that the system took back and cleared (docs/benchmarks.md,
+/// "Encoding").
+void keep_freed_memory() {
+  constexpr int kLargestFromHeap = 32 << 20;  // glibc accepts no more
+  constexpr int kKept = 256 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargestFromHeap);
+  mallopt(M_TRIM_THRESHOLD, kKept);
+}
+
 }  // namespace
 }  // namespace neume::app
 
@@ -204,5 +217,6 @@ int main(int argc, char** argv) {
   // A write beyond the limit of `ulimit -f` then fails like one to a full disk, with a message, instead of ending us.
   std::signal(SIGXFSZ, SIG_IGN);
   neume::app::prefer_sleeping_threads(argv);
+  neume::app::keep_freed_memory();
   return neume::app::guarded(argc, argv);
 }

@@ -4,10 +4,20 @@
 
 #include <neume/error.hpp>
 
+#include "base/byte_size.hpp"
+
 namespace neume::app {
 
 void require_flag(const std::string& value, std::string_view flag) {
   if (value.empty()) throw InvalidArgument(fmt::format("{} is required; --help shows how", flag));
+}
+
+std::size_t parse_memory(const std::string& text) {
+  try {
+    return base::parse_bytes(text);
+  } catch (const InvalidArgument& problem) {
+    throw InvalidArgument(fmt::format("--memory: {}", problem.what()));
+  }
 }
 
 std::vector<data::ModalitySource> CatalogueSettings::sources() const {

@@ -456,6 +456,9 @@ struct InfoSettings {
 /// Throws InvalidArgument where a required flag was not given.
 void require_flag(const std::string& value, std::string_view flag);
 
+/// Bytes that --memory gives. Throws InvalidArgument, which names the flag.
+std::size_t parse_memory(const std::string& text);
+
 int run(const SynthSettings& settings, Console& console);
 int run(const FitSettings& settings, Console& console);
 int run(const EncodeSettings& settings, Console& console);

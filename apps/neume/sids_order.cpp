@@ -14,7 +14,7 @@ SemanticIds in_order_of(const ItemIds& items, SemanticIds sids, const std::strin
   SemanticIds ordered{items, {}};
   for (const CodeFamily& family : sids.families) ordered.families.push_back({family.name, family.codebook_sizes, {}});
   for (std::size_t item = 0; item < items.size(); ++item) {
-    const auto row = items.is_text() ? index.find(items.texts()[item]) : index.find(items.integers()[item]);
+    const auto row = index.find(items, item);
     if (!row) {
       throw DataError(fmt::format("{}: found no item {}, which the modalities or the other IDs have; encode again",
                                   file, items.name(item)));

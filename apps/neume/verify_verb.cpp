@@ -71,7 +71,7 @@ BatchOfItem batches_of(const ItemIds& items, const ItemIds& stored, const std::v
   const data::IdIndex index(stored);
   BatchOfItem batches;
   for (std::size_t item = 0; item < items.size(); ++item) {
-    const auto row = items.is_text() ? index.find(items.texts()[item]) : index.find(items.integers()[item]);
+    const auto row = index.find(items, item);
     const auto later = std::ranges::upper_bound(added_from, std::size_t{row.value_or(0)});
     batches.push_back(static_cast<std::size_t>(later - added_from.begin()));
   }

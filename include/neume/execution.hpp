@@ -20,7 +20,7 @@ std::size_t num_threads();
 /// two codewords are equally near but for rounding, in a code.
 enum class InstructionSet {
   avx2,   ///< no AVX-512
-  avx512  ///< AVX-512 without its extensions for short floats (in matrix products)
+  avx512  ///< AVX-512 without its extensions for bytes and short floats
 };
 
 /// Keeps work from using more than `set`, for codes that are the same on machines with and without more. To be called

@@ -19,6 +19,8 @@ namespace neume::base {
 
 namespace {
 
+constexpr std::string_view kTemporaryMark = ".tmp-";  // stands between the target's name and the process
+
 [[noreturn]] void fail(const Path& path, const std::string& act) {
   throw DataError(fmt::format("{}: cannot {}: {}", path.string(), act, std::strerror(errno)));
 }
@@ -42,7 +44,7 @@ void write_atomically(const Path& target, const std::function<void(const Path&)>
   std::error_code status;
   std::filesystem::create_directories(folder, status);
   if (status) throw DataError(fmt::format("{}: cannot make the folder: {}", folder.string(), status.message()));
-  const Path temporary = folder / fmt::format("{}.tmp-{}", target.filename().string(), getpid());
+  const Path temporary = folder / fmt::format("{}{}{}", target.filename().string(), kTemporaryMark, getpid());
   try {
     write(temporary);
     sync_to_disk(temporary);
@@ -51,6 +53,17 @@ void write_atomically(const Path& target, const std::function<void(const Path&)>
   } catch (...) {
     std::filesystem::remove(temporary, status);
     throw;
+  }
+}
+
+void remove_leftovers(const Path& folder, const std::function<bool(std::string_view target)>& is_ours) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t end = name.find_last_not_of("0123456789") + 1;  // of what the number of the process follows
+    const std::string_view stem = std::string_view(name).substr(0, end);
+    if (end == name.size() || !stem.ends_with(kTemporaryMark)) continue;
+    if (is_ours(stem.substr(0, stem.size() - kTemporaryMark.size()))) std::filesystem::remove(entry.path(), ignored);
   }
 }
 

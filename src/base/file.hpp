@@ -21,6 +21,10 @@ using Path = std::filesystem::path;
 /// removed, the old file stays, and the exception goes on. Throws DataError where the folder cannot be written.
 void write_atomically(const Path& target, const std::function<void(const Path& temporary)>& write);
 
+/// Removes the temporary files in `folder` that write_atomically() left when its process was killed, those of targets
+/// whose file name `is_ours` accepts. For a caller who knows that nobody writes these targets now.
+void remove_leftovers(const Path& folder, const std::function<bool(std::string_view target)>& is_ours);
+
 /// Writes `content` to `target` atomically.
 void write_file(const Path& target, const std::string& content);
 

@@ -9,10 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <string>
-#include <system_error>
 
 #include <neume/error.hpp>
+
+#include "base/descriptor.hpp"
 
 namespace neume::base {
 
@@ -23,21 +23,6 @@ namespace {
       fmt::format("{}: cannot {} for a log that is kept on disk: {}; free space there, choose another "
                   "folder, or let more rows stay in memory",
                   folder.string(), act, std::strerror(reason)));
-}
-
-/// A file without a name in `folder`: the kernel frees it with its last descriptor and map.
-int open_unlinked(const std::filesystem::path& folder) {
-  std::error_code status;
-  std::filesystem::create_directories(folder, status);
-  if (status) fail(folder, "make the folder", status.value());
-  int descriptor = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (descriptor >= 0) return descriptor;
-  // Some file systems have no O_TMPFILE.
-  std::string name = (folder / "spilled-XXXXXX").string();
-  descriptor = mkostemp(name.data(), O_CLOEXEC);
-  if (descriptor < 0) fail(folder, "make a file", errno);
-  unlink(name.c_str());
-  return descriptor;
 }
 
 /// Blocks for the whole file now: a map of a sparse file would end in SIGBUS on a full disk.
@@ -78,6 +63,7 @@ void SpillMemory::grow_in_file(std::size_t size_bytes, const std::filesystem::pa
   }
   SpillMemory file;
   const int descriptor = open_unlinked(folder);
+  if (descriptor < 0) fail(folder, "make a file", errno);
   void* map = MAP_FAILED;
   try {
     allocate_blocks(descriptor, size_bytes, folder);

@@ -49,8 +49,7 @@ std::vector<std::int64_t> place_rows(const std::string& path, const LoadedRows& 
                       "found \"{}\"",
                       path, number_of(row), loaded.ids.texts()[row]));
     }
-    const std::size_t item = loaded.ids.is_text() ? index.find_or_add(loaded.ids.texts()[row])
-                                                  : index.find_or_add(loaded.ids.integers()[row]);
+    const std::size_t item = index.find_or_add(loaded.ids, row);
     if (item >= row_of_item.size()) {
       row_of_item.resize(item + 1, kUnseen);
       source_row.resize(item + 1, 0);
@@ -123,6 +122,10 @@ ModalitySource ModalitySource::parse(const std::string& text) {
 Modality::Modality(std::string name, std::size_t width, std::unique_ptr<Rows> rows,
                    std::vector<std::int64_t> row_of_item)
     : name_(std::move(name)), width_(width), rows_(std::move(rows)), row_of_item_(std::move(row_of_item)) {}
+
+std::size_t Modality::num_embeddings() const {
+  return static_cast<std::size_t>(std::ranges::count_if(row_of_item_, [](std::int64_t row) { return row >= 0; }));
+}
 
 void Modality::gather(std::span<const std::uint32_t> items, MatrixView out) const {
   if (out.rows != items.size() || out.cols != width_) {

@@ -49,6 +49,8 @@ class Modality {
 
   /// False where the item lacks this modality.
   bool has(std::size_t item) const { return row_of_item_[item] >= 0; }
+  /// Items that have it.
+  std::size_t num_embeddings() const;
 
   /// Copies the embeddings of `items` (all of which must have one) into `out`, items.size() x width. Thread-safe.
   void gather(std::span<const std::uint32_t> items, MatrixView out) const;

@@ -9,9 +9,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include <neume/error.hpp>
 
+#include "base/descriptor.hpp"
 #include "base/file.hpp"
 
 namespace neume::data {
@@ -26,14 +28,7 @@ constexpr std::size_t kHeaderBytes = kMagic.size() + 16 + 1;  // the fingerprint
 }
 
 bool read_all(int descriptor, std::size_t offset, std::span<std::byte> out) {
-  while (!out.empty()) {
-    const ssize_t count = pread(descriptor, out.data(), out.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    offset += static_cast<std::size_t>(count);
-    out = out.subspan(static_cast<std::size_t>(count));
-  }
-  return true;
+  return base::read_at(descriptor, offset, out) == out.size();
 }
 
 /// Hash of a block's content and its number, so that a block is not taken for another.
@@ -129,13 +124,8 @@ void CodeLog::append(std::span<const Code> codes, std::span<const std::uint64_t>
 }
 
 void CodeLog::write(std::size_t offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(path_, "write", "; free some space and give the same command again: it goes on from here");
-    offset += static_cast<std::size_t>(count);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
+  if (!base::write_at(descriptor_, offset, bytes))
+    fail(path_, "write", "; free some space and give the same command again: it goes on from here");
 }
 
 void CodeLog::read(std::size_t first, std::span<Code> out) const {
@@ -144,7 +134,12 @@ void CodeLog::read(std::size_t first, std::span<Code> out) const {
     const std::size_t items = std::min(out.size() / shape_.codes_per_item, items_of_block(block) - place);
     const std::size_t codes = items * shape_.codes_per_item;
     const std::size_t offset = offset_of_block(block) + place * shape_.codes_per_item * sizeof(Code);
-    if (!read_all(descriptor_, offset, std::as_writable_bytes(out.first(codes)))) fail(path_, "read");
+    const auto bytes = std::as_writable_bytes(out.first(codes));
+    const std::optional<std::size_t> count = base::read_at(descriptor_, offset, bytes);
+    if (!count) fail(path_, "read");
+    if (*count < bytes.size())
+      throw DataError(
+          fmt::format("{}: it ends at byte {} now: it was changed meanwhile", path_.string(), offset + *count));
     first += items;
     out = out.subspan(codes);
   }

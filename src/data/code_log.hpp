@@ -3,8 +3,7 @@
 //
 //   header   "neume encode 1\n" and a fingerprint of 16 hex digits of everything that the codes depend on
 //   block    codes of `items_per_block` items (the last block: of what is left), 16 bits little-endian; one 64-bit
-//   count
-//            a modality: how many of these items have it; XXH3 of the block's number and all that
+//            count a modality: how many of these items have it; XXH3 of the block's number and all that
 //
 // A block whose hash is wrong (it was being written when the machine stopped) ends the log. Nothing is synced: what a
 // killed process wrote is the kernel's, and what a crashed machine lost shows in the hashes.

@@ -41,6 +41,12 @@ std::optional<std::size_t> first_unusable(std::span<const T> values) {
 /// "found NaN; expected finite numbers; ..." of a value that first_unusable found.
 std::string describe_unusable(double value);
 
+/// What is wrong with a list that should hold `width` finite numbers, its `values` being those of `elements` from
+/// `offset` on; empty where nothing is. T is float or double.
+template <class T>
+std::string complaint_of_list(std::span<const T> values, const ColumnView& elements, std::size_t offset,
+                              std::size_t width);
+
 template <class T>
 bool all_zero(std::span<const T> values) {
   return std::ranges::all_of(values, [](T value) { return value == 0; });
@@ -57,5 +63,8 @@ struct ListColumn {
 
 /// How a column of embeddings is read. Throws DataError for a column that cannot hold lists of numbers.
 ListColumn list_column(const TableSource& table, const TableColumn& column);
+
+/// The length of the first list that is not empty; nothing where there is none.
+std::optional<std::size_t> width_of_lists(TableSource& table, const ListColumn& lists);
 
 }  // namespace neume::data

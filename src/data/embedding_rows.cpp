@@ -210,20 +210,12 @@ class TableLoader {
   /// Throws unless the list is an embedding as wide as those before.
   template <class T>
   void check(const ColumnView& elements, duckdb_list_entry list, std::span<const T> values) {
-    if (!rows_) {
-      if (values.empty()) fail("expected at least one number, found an empty list");
+    if (!rows_ && !values.empty()) {
       width_ = values.size();
       rows_ = std::make_unique<BlockRows>(width_);
     }
-    if (values.size() != width_) {
-      fail(fmt::format("expected {} numbers as in the rows before, found {}", width_, values.size()));
-    }
-    for (std::size_t j = 0; j < width_; ++j) {
-      if (!elements.is_valid(list.offset + j)) fail(fmt::format("expected a number at place {}, found null", j));
-    }
-    if (const auto bad = first_unusable(values)) {
-      fail(fmt::format("at place {} {}", *bad, describe_unusable(static_cast<double>(values[*bad]))));
-    }
+    const std::string complaint = complaint_of_list(values, elements, list.offset, width_);
+    if (!complaint.empty()) fail(complaint);
   }
 
   template <class T>
@@ -324,9 +316,9 @@ LoadedRows load_table(TableSource& table, const std::string& column, const Catal
 std::size_t width_of_table(TableSource& table, const std::string& column) {
   const TableColumn& found = table.column(column, "name the column after the ':' of the source");
   const ListColumn list = list_column(table, found);
-  QueryRows rows = table.query(fmt::format("SELECT len({0}) FROM source WHERE len({0}) > 0 LIMIT 1", list.expression));
-  if (!rows.next()) fail_without_embedding(fmt::format("{}: column {}", table.path(), column));
-  return static_cast<std::size_t>(rows.column(0).values<std::int64_t>()[0]);
+  const std::optional<std::size_t> width = width_of_lists(table, list);
+  if (!width) fail_without_embedding(fmt::format("{}: column {}", table.path(), column));
+  return *width;
 }
 
 }  // namespace neume::data

@@ -21,13 +21,6 @@ namespace {
 
 constexpr std::size_t kFirstSlots = 16;
 
-std::size_t hash_of(std::int64_t id) {
-  return base::mix64(static_cast<std::uint64_t>(id));
-}
-std::size_t hash_of(std::string_view id) {
-  return std::hash<std::string_view>{}(id);
-}
-
 // The lists of an ItemIds by the kind of id. `list_of` writes through the const accessor of a non-const object.
 const ItemIds::Integers& ids_of(const ItemIds& ids, std::int64_t) {
   return ids.integers();
@@ -46,7 +39,7 @@ template <class Id>
 std::size_t slot_of(const std::vector<std::uint32_t>& slots, const ItemIds& ids, Id id) {
   const auto& list = ids_of(ids, id);
   const std::size_t mask = slots.size() - 1;
-  std::size_t slot = hash_of(id) & mask;
+  std::size_t slot = hash_of_id(id) & mask;
   while (slots[slot] != 0 && list[slots[slot] - 1] != id) slot = (slot + 1) & mask;
   return slot;
 }
@@ -61,6 +54,14 @@ std::optional<std::uint32_t> find_same_kind(const std::vector<std::uint32_t>& sl
 
 }  // namespace
 
+std::size_t hash_of_id(std::int64_t id) {
+  return base::mix64(static_cast<std::uint64_t>(id));
+}
+
+std::size_t hash_of_id(std::string_view id) {
+  return std::hash<std::string_view>{}(id);
+}
+
 std::optional<std::int64_t> exact_integer(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -70,7 +71,7 @@ std::optional<std::int64_t> exact_integer(std::string_view text) {
 
 IdIndex::IdIndex(const ItemIds& ids) : slots_(std::bit_ceil(std::max(kFirstSlots, 2 * ids.size())), 0) {
   for (std::size_t row = 0; row < ids.size(); ++row) {
-    const std::size_t place = ids.is_text() ? find_or_add(ids.texts()[row]) : find_or_add(ids.integers()[row]);
+    const std::size_t place = find_or_add(ids, row);
     if (place != row) {
       throw DataError(fmt::format("id {} occurs twice: in rows {} and {} (0-based); expected every id once",
                                   ids.name(row), place, row));
@@ -87,6 +88,10 @@ std::optional<std::uint32_t> IdIndex::find(std::string_view id) const {
   if (ids_.is_text()) return find_same_kind(slots_, ids_, id);
   const auto integer = exact_integer(id);
   return integer ? find_same_kind(slots_, ids_, *integer) : std::nullopt;
+}
+
+std::optional<std::uint32_t> IdIndex::find(const ItemIds& ids, std::size_t row) const {
+  return ids.is_text() ? find(ids.texts()[row]) : find(ids.integers()[row]);
 }
 
 std::uint32_t IdIndex::find_or_add(std::int64_t id) {
@@ -106,6 +111,10 @@ std::uint32_t IdIndex::find_or_add(std::string_view id) {
                     id));
   }
   return find_or_add_same_kind(*integer);
+}
+
+std::uint32_t IdIndex::find_or_add(const ItemIds& ids, std::size_t row) {
+  return ids.is_text() ? find_or_add(ids.texts()[row]) : find_or_add(ids.integers()[row]);
 }
 
 bool IdIndex::can_hold(std::string_view id) const {

@@ -14,6 +14,10 @@ namespace neume::data {
 /// The integer whose decimal form is exactly `text` ("7", "-3"; not "07", "+7", "7 "), or nothing.
 std::optional<std::int64_t> exact_integer(std::string_view text);
 
+/// Where a hash table of ids looks first.
+std::size_t hash_of_id(std::int64_t id);
+std::size_t hash_of_id(std::string_view id);
+
 /// Rows of ids, numbered in the order in which they were added. All integers or all text, decided by the first id.
 /// Looking up is thread-safe while nobody adds. A hash table of row numbers: 8 to 16 bytes an id beside the ids.
 class IdIndex {
@@ -29,11 +33,13 @@ class IdIndex {
   /// Row of an id, or nothing. A text id is compared with an integer index by its decimal form, and the other way.
   std::optional<std::uint32_t> find(std::int64_t id) const;
   std::optional<std::uint32_t> find(std::string_view id) const;
+  std::optional<std::uint32_t> find(const ItemIds& ids, std::size_t row) const;  ///< of ids' row `row`
 
   /// Row of an id, added at the end where it is new. Throws DataError where `id` is text that is no decimal number and
   /// the index holds integers.
   std::uint32_t find_or_add(std::int64_t id);
   std::uint32_t find_or_add(std::string_view id);
+  std::uint32_t find_or_add(const ItemIds& ids, std::size_t row);
 
   /// False where find_or_add(id) would throw.
   bool can_hold(std::string_view id) const;

@@ -255,9 +255,7 @@ class LogReader {
                                     table_.path(), columns_.user.name, id));
       }
     }
-    for (std::size_t i = 0; i < row_of.size(); ++i) {
-      row_of[i] = found.is_text() ? users.find_or_add(found.texts()[i]) : users.find_or_add(found.integers()[i]);
-    }
+    for (std::size_t i = 0; i < row_of.size(); ++i) row_of[i] = users.find_or_add(found, i);
     return row_of;
   }
 

@@ -8,10 +8,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include <neume/error.hpp>
+
+#include "base/descriptor.hpp"
 
 namespace neume::data {
 
@@ -36,15 +39,8 @@ OpenFile::OpenFile(const std::filesystem::path& path)
 }
 
 OpenFile OpenFile::unlinked(const std::filesystem::path& folder) {
-  std::error_code status;
-  std::filesystem::create_directories(folder, status);
-  int descriptor = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (descriptor < 0) {  // some file systems have no O_TMPFILE
-    std::string name = (folder / "rows-XXXXXX").string();
-    descriptor = mkostemp(name.data(), O_CLOEXEC);
-    if (descriptor < 0) fail(folder.string(), "put rows aside there");
-    unlink(name.c_str());
-  }
+  const int descriptor = base::open_unlinked(folder);
+  if (descriptor < 0) fail(folder.string(), "put rows aside there");
   return {fmt::format("{}: rows put aside", folder.string()), descriptor};
 }
 
@@ -62,25 +58,15 @@ std::size_t OpenFile::size_bytes() const {
 }
 
 void OpenFile::read(std::size_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
-    const ssize_t count = pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(name_, "read");
-    if (count == 0)
-      throw DataError(fmt::format("{}: it ends at byte {} now: it was changed while it was read", name_, offset));
-    offset += static_cast<std::size_t>(count);
-    out = out.subspan(static_cast<std::size_t>(count));
-  }
+  const std::optional<std::size_t> count = base::read_at(descriptor_, offset, out);
+  if (!count) fail(name_, "read");
+  if (*count < out.size())
+    throw DataError(
+        fmt::format("{}: it ends at byte {} now: it was changed while it was read", name_, offset + *count));
 }
 
 void OpenFile::write(std::size_t offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(name_, "write");
-    offset += static_cast<std::size_t>(count);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
+  if (!base::write_at(descriptor_, offset, bytes)) fail(name_, "write");
 }
 
 RowFile RowFile::of_npy(const std::filesystem::path& path) {

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <functional>
 #include <limits>
 #include <type_traits>
 
 #include <neume/error.hpp>
 
-#include "base/random.hpp"
 #include "data/id_index.hpp"
 
 namespace neume::data {
@@ -16,13 +14,6 @@ namespace neume::data {
 namespace {
 
 constexpr std::size_t kFirstSlots = 16;
-
-std::size_t hash_of(std::int64_t id) {
-  return base::mix64(static_cast<std::uint64_t>(id));
-}
-std::size_t hash_of(std::string_view id) {
-  return std::hash<std::string_view>{}(id);
-}
 
 }  // namespace
 
@@ -98,7 +89,7 @@ template <class Id>
 std::uint32_t StreamedItems::look_up(Id id) {
   make_room<Id>();
   const std::size_t mask = slots_.size() - 1;
-  std::size_t slot = hash_of(id) & mask;
+  std::size_t slot = hash_of_id(id) & mask;
   while (slots_[slot] != 0 && at<Id>(slots_[slot] - 1) != id) slot = (slot + 1) & mask;
   if (slots_[slot] == 0) {
     rising_ = rising_ && (size() == 0 || at<Id>(size() - 1) < id);
@@ -117,7 +108,7 @@ void StreamedItems::make_room() {
   while (wanted < 2 * (size() + 1)) wanted *= 2;
   slots_.assign(wanted, 0);
   for (std::size_t item = 0; item < size(); ++item) {
-    std::size_t slot = hash_of(at<Id>(item)) & (wanted - 1);
+    std::size_t slot = hash_of_id(at<Id>(item)) & (wanted - 1);
     while (slots_[slot] != 0) slot = (slot + 1) & (wanted - 1);
     slots_[slot] = static_cast<std::uint32_t>(item + 1);
   }

@@ -9,23 +9,6 @@
 
 namespace neume::data {
 
-namespace {
-
-/// What is wrong with a list that should hold `width` numbers; empty where nothing is.
-template <class T>
-std::string complaint_of(std::span<const T> values, const ColumnView& elements, std::size_t offset, std::size_t width) {
-  if (values.empty()) return "expected at least one number, found an empty list";
-  if (values.size() != width)
-    return fmt::format("expected {} numbers as in the rows before, found {}", width, values.size());
-  for (std::size_t j = 0; j < width && elements.may_have_nulls(); ++j)
-    if (!elements.is_valid(offset + j)) return fmt::format("expected a number at place {}, found null", j);
-  if (const auto bad = first_unusable(values))
-    return fmt::format("at place {} {}", *bad, describe_unusable(static_cast<double>(values[*bad])));
-  return {};
-}
-
-}  // namespace
-
 TableStream::TableStream(const SourcePath& source, const std::vector<std::string>& columns,
                          const std::string& item_column, bool zero_is_missing)
     : table_(source, TypeSample::whole_file), zero_is_missing_(zero_is_missing) {
@@ -36,12 +19,7 @@ TableStream::TableStream(const SourcePath& source, const std::vector<std::string
   id_ = IdColumn::of(table_, item_column, kItemColumnAdvice);
   QueryRows any = table_.query("SELECT 1 FROM source LIMIT 1");
   if (!any.next()) throw DataError(fmt::format("{}: the table is empty: expected at least one row", path()));
-  for (Column& column : columns_) {
-    const std::string first =
-        fmt::format("SELECT len({0}) FROM source WHERE len({0}) > 0 LIMIT 1", column.list.expression);
-    QueryRows rows = table_.query(first);
-    if (rows.next()) column.width = static_cast<std::size_t>(rows.column(0).values<std::int64_t>()[0]);
-  }
+  for (Column& column : columns_) column.width = width_of_lists(table_, column.list).value_or(0);
 }
 
 void TableStream::open(std::size_t first) {
@@ -112,7 +90,7 @@ bool TableStream::read_list(const Column& column, const ColumnChunk& chunk, std:
                             std::string& complaint) const {
   const auto [offset, length] = chunk.lists.list(place);
   const std::span<const T> values(chunk.elements.values<T>() + offset, length);
-  complaint = complaint_of(values, chunk.elements, offset, column.width);
+  complaint = complaint_of_list(values, chunk.elements, offset, column.width);
   if (!complaint.empty() || (zero_is_missing_ && all_zero(values))) return false;
   std::ranges::transform(values, out.begin(), [](T value) { return static_cast<float>(value); });
   return true;

@@ -19,15 +19,13 @@ namespace neume::data {
 /// A table of which the id and some columns of embeddings are read.
 class TableStream {
  public:
-  /// Finds the columns and their widths. Throws DataError for columns that are missing or of a wrong type, and those
-  /// without any list of numbers.
+  /// Finds the columns and their widths. Throws DataError for columns that are missing or of a wrong type. The
+  /// width of a column without any list of numbers is 0.
   TableStream(const SourcePath& source, const std::vector<std::string>& columns, const std::string& item_column,
               bool zero_is_missing);
 
   const std::string& path() const { return table_.path(); }
   bool has_text_ids() const { return id_.is_text; }
-  const std::string& id_column() const { return id_.name; }
-  const std::string& column(std::size_t index) const { return columns_[index].name; }
   std::size_t width(std::size_t index) const { return columns_[index].width; }
   void limit_memory(std::size_t size_bytes) { table_.limit_memory(size_bytes); }
 

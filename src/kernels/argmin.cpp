@@ -17,67 +17,69 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Pointers into the tables at the row that this row of the block selects.
-struct TableRows {
-  const float* row[kMaxScoreTables];
-  std::size_t count;
+/// What the scores of one row of the block are made of.
+struct RowTerms {
+  const float* products;
+  const float* bias;
+  std::size_t columns;
+  const float* tables[kMaxScoreTables];  // each at the row that this row of the block selects
+  std::size_t num_tables;
 };
 
 template <class D>
-HWY_INLINE hn::Vec<D> scores_at(D d, const float* products, const float* bias, const TableRows& tables, std::size_t j) {
+HWY_INLINE hn::Vec<D> scores_at(D d, const RowTerms& row, std::size_t j) {
   const auto two = hn::Set(d, 2.0f);
-  auto score = hn::NegMulAdd(two, hn::LoadU(d, products + j), hn::LoadU(d, bias + j));
-  for (std::size_t t = 0; t < tables.count; ++t) score = hn::NegMulAdd(two, hn::LoadU(d, tables.row[t] + j), score);
+  auto score = hn::NegMulAdd(two, hn::LoadU(d, row.products + j), hn::LoadU(d, row.bias + j));
+  for (std::size_t t = 0; t < row.num_tables; ++t) score = hn::NegMulAdd(two, hn::LoadU(d, row.tables[t] + j), score);
   return score;
 }
 
-/// Scores of up to kCodeGroup codes from j on, in `scores`, and their minimum; infinity behind `columns`.
+/// Scores of up to kCodeGroup codes from j on, in `scores`, and their minimum; infinity behind the columns.
 template <class D>
-HWY_INLINE hn::Vec<D> score_group(D d, const float* products, const ScoreBlock& block, const TableRows& tables,
-                                  std::size_t j, float* HWY_RESTRICT scores) {
-  const std::size_t lanes = hn::Lanes(d), end = std::min(block.products.cols, j + kCodeGroup);
+HWY_INLINE hn::Vec<D> score_group(D d, const RowTerms& row, std::size_t j, float* HWY_RESTRICT scores) {
+  const std::size_t lanes = hn::Lanes(d), end = std::min(row.columns, j + kCodeGroup);
   const auto infinity = hn::Set(d, std::numeric_limits<float>::infinity());
   auto lowest = infinity;
   std::size_t at = j;
   for (; at + lanes <= end; at += lanes, scores += lanes) {
-    const auto score = scores_at(d, products, block.bias, tables, at);
+    const auto score = scores_at(d, row, at);
     hn::StoreU(score, d, scores);
     lowest = hn::IfThenElse(hn::Lt(score, lowest), score, lowest);
   }
   if (at == end) return lowest;
   const hn::CappedTag<float, 1> one;
   hn::StoreU(infinity, d, scores);
-  for (std::size_t lane = 0; at + lane < end; ++lane)
-    scores[lane] = hn::GetLane(scores_at(one, products, block.bias, tables, at + lane));
+  for (std::size_t lane = 0; at + lane < end; ++lane) scores[lane] = hn::GetLane(scores_at(one, row, at + lane));
   const auto last = hn::LoadU(d, scores);
   return hn::IfThenElse(hn::Lt(last, lowest), last, lowest);
 }
 
-HWY_INLINE void search_row(const float* HWY_RESTRICT products, const ScoreBlock& block, const TableRows& tables,
-                           float error, Shortlist& list) {
+HWY_INLINE void search_row(const RowTerms& row, std::uint32_t first_index, float error, Shortlist& list) {
   const hn::ScalableTag<float> d;
-  const std::size_t columns = block.products.cols;
   HWY_ALIGN float scores[kCodeGroup];
-  for (std::size_t j = 0; j < columns; j += kCodeGroup) {
-    const auto lowest = score_group(d, products, block, tables, j, scores);
+  for (std::size_t j = 0; j < row.columns; j += kCodeGroup) {
+    const auto lowest = score_group(d, row, j, scores);
     if (hn::AllFalse(d, hn::Le(lowest, hn::Set(d, list.highest + error)))) continue;
     list.highest = std::min(list.highest, hn::GetLane(hn::MinOfLanes(d, lowest)) + error);
     const float limit = list.highest + error;
-    const std::size_t size = std::min(kCodeGroup, columns - j);
+    const std::size_t size = std::min(kCodeGroup, row.columns - j);
     for (std::size_t c = 0; c < size; ++c)
-      if (scores[c] <= limit) list.add(scores[c] - error, block.first_index + static_cast<std::uint32_t>(j + c));
+      if (scores[c] <= limit) list.add(scores[c] - error, first_index + static_cast<std::uint32_t>(j + c));
   }
 }
 
 void ShortlistScores(const ScoreBlock& block, std::span<const float> errors, std::span<Shortlist> lists) {
-  TableRows tables{};
-  tables.count = block.tables.size();
+  RowTerms row{};
+  row.bias = block.bias;
+  row.columns = block.products.cols;
+  row.num_tables = block.tables.size();
   for (std::size_t i = 0; i < lists.size(); ++i) {
-    for (std::size_t t = 0; t < tables.count; ++t) {
+    row.products = block.products.data + i * block.products.stride;
+    for (std::size_t t = 0; t < row.num_tables; ++t) {
       const ScoreTable& table = block.tables[t];
-      tables.row[t] = table.data + table.codes[i * table.code_stride] * table.stride;
+      row.tables[t] = table.data + table.codes[i * table.code_stride] * table.stride;
     }
-    search_row(block.products.data + i * block.products.stride, block, tables, errors[i], lists[i]);
+    search_row(row, block.first_index, errors[i], lists[i]);
   }
 }
 

@@ -7,13 +7,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <string_view>
 #include <vector>
 
 #include <neume/error.hpp>
 
 #include "base/buffer.hpp"
+#include "kernels/instruction_limit.hpp"
 #include "kernels/matmul.hpp"
 
 #if defined(__x86_64__)
@@ -28,12 +27,10 @@ namespace neume::kernels {
 
 bool has_bf16_products() {
   static const bool has = [] {
-    const char* limit = std::getenv("NEUME_MAX_ISA");
-    const bool is_limited = limit != nullptr && std::string_view(limit) == "avx2";
-    return !is_limited && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }();
-  return has;
+  return has && instruction_limit() != InstructionSet::avx2;
 }
 
 namespace {

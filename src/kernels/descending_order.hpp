@@ -13,16 +13,23 @@ struct RankedValue {
   std::uint32_t index;  ///< in the values that were ordered
 };
 
-/// A bucket sort: one bucket a value, evenly over the range of the values; what shares a bucket is sorted by comparing.
-/// O(n) for values that are spread out, O(n log n) for any. One caller at a time.
+/// A radix sort of 16-bit keys, even steps over the range of the values; those that share a key are sorted by
+/// comparing. No branch depends on the values but there. One caller at a time.
 class DescendingOrder {
  public:
   /// `ranked` (as long as `values`): larger values first, equal ones by index. The values must be finite.
   void order(std::span<const float> values, std::span<RankedValue> ranked);
 
  private:
-  std::vector<std::uint32_t> buckets_;  // of every value
-  std::vector<std::uint32_t> next_;     // by bucket: where its next value goes
+  struct Keyed {
+    std::uint32_t key;
+    std::uint32_t index;
+  };
+  void make_keys(std::span<const float> values);
+
+  std::vector<std::uint32_t> keys_;
+  std::vector<Keyed> by_low_;
+  std::vector<Keyed> by_key_;
 };
 
 }  // namespace neume::kernels

@@ -6,11 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include <neume/error.hpp>
+
+#include "kernels/instruction_limit.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -25,12 +26,10 @@ namespace neume::kernels {
 
 bool has_int8_products() {
   static const bool has = [] {
-    const char* limit = std::getenv("NEUME_MAX_ISA");
-    const bool is_limited = limit != nullptr && *limit != '\0';
-    return !is_limited && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }();
-  return has;
+  return has && !instruction_limit();
 }
 
 namespace {
@@ -181,6 +180,7 @@ struct TileRow {
   float minus_two_scale;
   float error;  // of its scores in this panel
   Shortlist* list;
+  PanelScores* scores;
   std::size_t num_tables;
   const float* tables[kMaxScoreTables];  // the rows that its earlier codes select
 };
@@ -215,6 +215,18 @@ NEUME_VNNI_INLINE void add_lanes(__m512 scores, const PanelView& panel, const Ti
   }
 }
 
+/// The lowest score but one.
+NEUME_VNNI_INLINE float second_lowest(const Scores& s, float lowest) {
+  const __m512 low_ab = _mm512_maskz_min_ps(0xFFFF, s.a, s.b), high_ab = _mm512_maskz_max_ps(0xFFFF, s.a, s.b);
+  const __m512 low_cd = _mm512_maskz_min_ps(0xFFFF, s.c, s.d), high_cd = _mm512_maskz_max_ps(0xFFFF, s.c, s.d);
+  const __m512 first = _mm512_maskz_min_ps(0xFFFF, low_ab, low_cd);
+  const __m512 next = _mm512_maskz_min_ps(0xFFFF, _mm512_maskz_max_ps(0xFFFF, low_ab, low_cd),
+                                          _mm512_maskz_min_ps(0xFFFF, high_ab, high_cd));
+  const std::uint32_t lanes = _mm512_cmp_ps_mask(first, _mm512_set1_ps(lowest), _CMP_EQ_OQ);
+  const auto one = static_cast<__mmask16>(lanes & (~lanes + 1));
+  return smallest_lane(_mm512_mask_mov_ps(first, one, next));
+}
+
 NEUME_VNNI void finish_row(Sums sums, const PanelView& panel, const TileRow& row) {
   const __m512 factor = _mm512_set1_ps(row.minus_two_scale);
   const Scores scores{score_lanes(sums.a, panel, row, 0, factor), score_lanes(sums.b, panel, row, kLanes, factor),
@@ -223,8 +235,13 @@ NEUME_VNNI void finish_row(Sums sums, const PanelView& panel, const TileRow& row
   const __m512 lowest = _mm512_maskz_min_ps(0xFFFF, _mm512_maskz_min_ps(0xFFFF, scores.a, scores.b),
                                             _mm512_maskz_min_ps(0xFFFF, scores.c, scores.d));
   Shortlist& list = *row.list;
-  if (_mm512_cmp_ps_mask(lowest, _mm512_set1_ps(list.highest + row.error), _CMP_LE_OQ) == 0) return;
-  list.highest = std::min(list.highest, smallest_lane(lowest) + row.error);
+  const bool is_far = _mm512_cmp_ps_mask(lowest, _mm512_set1_ps(list.highest + row.error), _CMP_LE_OQ) == 0;
+  if (is_far && row.scores == nullptr) return;
+  const float smallest = smallest_lane(lowest);
+  if (row.scores != nullptr) row.scores->lowest = smallest - row.error;
+  if (is_far) return;
+  if (row.scores != nullptr) row.scores->second = second_lowest(scores, smallest) - row.error;
+  list.highest = std::min(list.highest, smallest + row.error);
   const float limit = list.highest + row.error;
   add_lanes(scores.a, panel, row, 0, limit);
   add_lanes(scores.b, panel, row, kLanes, limit);
@@ -297,32 +314,30 @@ Int8Rows::Int8Rows(std::size_t capacity, std::size_t width)
   std::fill(bytes_.begin(), bytes_.end(), kZeroByte);
 }
 
-void Int8Rows::round(const float* rows, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i)
-    rounded_[i] = round_row(rows + i * width_, width_, bytes_.data() + i * stride_);
+void Int8Rows::round(std::size_t i, const float* values) {
+  rounded_[i] = round_row(values, width_, bytes_.data() + i * stride_);
 }
 
-void shortlist_codes(const Int8Codewords& codewords, const Int8Rows& rows, std::span<const ScoreTable> tables,
-                     float largest_table, std::span<Shortlist> lists) {
+void shortlist_panel(const Int8Codewords& codewords, const Int8Rows& rows, const PanelSearch& search,
+                     std::span<Shortlist> lists) {
+  const std::span tables = search.tables;
   if (tables.size() > kMaxScoreTables) throw InternalError("more score tables than kMaxScoreTables");
-  const std::size_t num_panels = codewords.lengths_.size();
-  for (std::size_t p = 0; p < num_panels; ++p) {
-    const PanelView panel(codewords, p);
-    for (std::size_t first = 0; first < lists.size(); first += kTileRows) {
-      const std::size_t num_rows = std::min(kTileRows, lists.size() - first);
-      TileRow tile[kTileRows];
-      for (std::size_t r = 0; r < kTileRows; ++r) {
-        const std::size_t i = first + std::min(r, num_rows - 1);  // the last row again where the tile is not full
-        tile[r].bytes = rows.bytes_.data() + i * rows.stride_;
-        tile[r].minus_two_scale = -2.0f * rows.rounded_[i].scale;
-        tile[r].list = &lists[i];
-        tile[r].error = panel.score_error(rows.rounded_[i], largest_table);
-        tile[r].num_tables = tables.size();
-        for (std::size_t t = 0; t < tables.size(); ++t)
-          tile[r].tables[t] = tables[t].data + tables[t].codes[i * tables[t].code_stride] * tables[t].stride;
-      }
-      search_tile(panel, tile, num_rows);
+  const PanelView panel(codewords, search.panel);
+  for (std::size_t first = 0; first < search.rows.size(); first += kTileRows) {
+    const std::size_t num_rows = std::min(kTileRows, search.rows.size() - first);
+    TileRow tile[kTileRows];
+    for (std::size_t r = 0; r < kTileRows; ++r) {
+      const std::size_t i = search.rows[first + std::min(r, num_rows - 1)];  // the last again in a tile not full
+      tile[r].bytes = rows.bytes_.data() + i * rows.stride_;
+      tile[r].minus_two_scale = -2.0f * rows.rounded_[i].scale;
+      tile[r].list = &lists[i];
+      tile[r].scores = search.scores == nullptr ? nullptr : search.scores + i * search.score_stride;
+      tile[r].error = panel.score_error(rows.rounded_[i], search.largest_table);
+      tile[r].num_tables = tables.size();
+      for (std::size_t t = 0; t < tables.size(); ++t)
+        tile[r].tables[t] = tables[t].data + tables[t].codes[i * tables[t].code_stride] * tables[t].stride;
     }
+    search_tile(panel, tile, num_rows);
   }
 }
 
@@ -338,10 +353,10 @@ Int8Codewords::Int8Codewords(ConstMatrixView, std::span<const float>) {
 
 Int8Rows::Int8Rows(std::size_t, std::size_t) {}
 
-void Int8Rows::round(const float*, std::size_t) {}
+void Int8Rows::round(std::size_t, const float*) {}
 
-void shortlist_codes(const Int8Codewords&, const Int8Rows&, std::span<const ScoreTable>, float, std::span<Shortlist>) {
-  throw InternalError("shortlist_codes on a CPU without byte products");
+void shortlist_panel(const Int8Codewords&, const Int8Rows&, const PanelSearch&, std::span<Shortlist>) {
+  throw InternalError("shortlist_panel on a CPU without byte products");
 }
 
 #endif

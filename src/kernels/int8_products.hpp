@@ -18,7 +18,7 @@
 
 namespace neume::kernels {
 
-/// Whether this CPU (and NEUME_MAX_ISA) has products of four pairs of bytes (AVX-512 VNNI).
+/// Whether this CPU has products of four pairs of bytes (AVX-512 VNNI) and no instruction_limit() holds them back.
 bool has_int8_products();
 
 /// The length of a row after rounding, and of what rounding has taken away; both rounded up.
@@ -37,10 +37,9 @@ class Int8Codewords {
 
   bool empty() const { return num_codes_ == 0; }
   std::size_t size() const { return num_codes_; }
+  std::size_t num_panels() const { return lengths_.size(); }
 
  private:
-  friend void shortlist_codes(const Int8Codewords&, const class Int8Rows&, std::span<const ScoreTable>, float,
-                              std::span<Shortlist>);
   friend struct PanelView;
 
   void pack(std::size_t code, const std::uint8_t* bytes, const RoundedRow& rounded);
@@ -56,18 +55,19 @@ class Int8Codewords {
   std::vector<float> largest_bias_;
 };
 
+struct PanelSearch;
+
 /// Rows in eight bits.
 class Int8Rows {
  public:
   /// Room for `capacity` rows of `width` floats.
   Int8Rows(std::size_t capacity, std::size_t width);
 
-  /// Rounds `count` <= capacity rows, one after the other at `rows`.
-  void round(const float* rows, std::size_t count);
+  /// Rounds `values` (`width` floats) to row i < capacity.
+  void round(std::size_t i, const float* values);
 
  private:
-  friend void shortlist_codes(const Int8Codewords&, const Int8Rows&, std::span<const ScoreTable>, float,
-                              std::span<Shortlist>);
+  friend void shortlist_panel(const Int8Codewords&, const Int8Rows&, const PanelSearch&, std::span<Shortlist>);
 
   std::size_t width_;
   std::size_t stride_;  // bytes
@@ -75,9 +75,26 @@ class Int8Rows {
   std::vector<RoundedRow> rounded_;
 };
 
-/// Adds all codes that may be nearest to the short lists, one for each of the rows: lists.size() rows that were rounded
-/// last, `tables` as in ScoreBlock, of which no row has entries that sum to more than `largest_table` in size.
-void shortlist_codes(const Int8Codewords& codewords, const Int8Rows& rows, std::span<const ScoreTable> tables,
-                     float largest_table, std::span<Shortlist> lists);
+/// Of a row and the codes of a panel: no true score is below `lowest`. But for the code that has the lowest score, none
+/// is below `second`, which is written only where codes of the panel have gone to the row's list.
+struct PanelScores {
+  float lowest;
+  float second;
+};
+
+/// Which rows of a block meet the codes of which panel, the codes from panel * kCodeGroup on.
+struct PanelSearch {
+  std::size_t panel = 0;
+  std::span<const std::uint8_t> rows;  ///< their numbers in the block
+  std::span<const ScoreTable> tables;  ///< as in ScoreBlock
+  float largest_table = 0.0f;          ///< no row of the tables has entries that sum to more than this in size
+  PanelScores* scores = nullptr;       ///< null, or for row i of the block at [i * score_stride] its scores
+  std::size_t score_stride = 0;
+};
+
+/// Adds the codes of a panel that may be nearest to the short lists, one for each row of the block. Panels must come in
+/// rising order.
+void shortlist_panel(const Int8Codewords& codewords, const Int8Rows& rows, const PanelSearch& search,
+                     std::span<Shortlist> lists);
 
 }  // namespace neume::kernels

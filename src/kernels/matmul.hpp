@@ -37,7 +37,8 @@ struct Product {
 void matmul(const MatmulShape& shape, Factor<float> a, Factor<float> b, Product<float> c);
 void matmul(const MatmulShape& shape, Factor<double> a, Factor<double> b, Product<double> c);
 
-/// Whether this CPU (and NEUME_MAX_ISA) has products of bf16 pairs.
+/// Whether this CPU has products of bf16 pairs and instruction_limit() is not avx2. The limit avx512 leaves them: only
+/// who asks for them by name (--precision bf16) gets them.
 bool has_bf16_products();
 
 /// The same with both factors rounded to bf16 (to nearest, ties to even) and sums in f32; beta is 0 or 1. Throws

@@ -11,6 +11,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 // After highway.h, which it builds on.
+#include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -96,63 +97,99 @@ void softmax_row(float* scores, const float* counts, std::size_t count, std::siz
   for (std::size_t j = count; j < stride; ++j) scores[j] = 0.0f;
 }
 
-/// S0 and S1 of some columns. They are kept as the sum of a whole and of the last few entries, which keeps what
-/// thousands of additions lose by rounding to that of tens.
+constexpr std::size_t kStretch = 32;  // entries whose running sums are kept at a time, in the first cache
+constexpr std::size_t kPrefetchAhead = 8;
+
+/// Asks for the row of the value some places ahead: rows come in any order, from the second cache.
+HWY_INLINE void prefetch_row(std::span<const RankedValue> ranked, std::size_t at, const float* rows,
+                             std::size_t stride) {
+  if (at + kPrefetchAhead >= ranked.size()) return;
+  const float* row = rows + ranked[at + kPrefetchAhead].index * stride;
+  for (std::size_t c = 0; c < 4 * hn::Lanes(Lanes()); c += 16) hwy::Prefetch(row + c);
+}
+
+/// S0 and S1 of some columns before each entry of a stretch and after its last. A stretch sums from zero and is then
+/// added to the whole, which keeps what thousands of additions lose by rounding to that of tens.
 template <std::size_t kVectors>
 struct RunningSums {
-  HWY_INLINE RunningSums() {
-    const Lanes d;
-    for (std::size_t v = 0; v < kVectors; ++v) whole0[v] = whole1[v] = last0[v] = last1[v] = hn::Zero(d);
-  }
+  static constexpr std::size_t kRow = 2 * kVectors * hn::MaxLanes(Lanes());  // S0, then S1
 
-  HWY_INLINE void add(const float* embedding, float projected) {
+  /// Entries [begin, begin + count) of the pass; projections are taken from `middle`.
+  HWY_INLINE void add(const Sweep& pass, std::size_t begin, std::size_t count, std::size_t column, float middle) {
     const Lanes d;
-    const auto p = hn::Set(d, projected);
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      const auto e = hn::LoadU(d, embedding + v * hn::Lanes(d));
-      last0[v] = hn::Add(last0[v], e);
-      last1[v] = hn::MulAdd(p, e, last1[v]);
+    const std::size_t lanes = hn::Lanes(d);
+    Vector part0[kVectors], part1[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) part0[v] = part1[v] = hn::Zero(d);
+    const float* embeddings = pass.embeddings + column;
+    const std::size_t width = pass.width;
+    for (std::size_t k = 0;; ++k) {
+      float* row = rows + k * kRow;
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        hn::Store(hn::Add(whole0[v], part0[v]), d, row + v * lanes);
+        hn::Store(hn::Add(whole1[v], part1[v]), d, row + (kVectors + v) * lanes);
+      }
+      if (k == count) break;
+      const RankedValue entry = pass.entries[begin + k];
+      prefetch_row(pass.entries, begin + k, embeddings, width);
+      values[k] = entry.value;
+      const auto p = hn::Set(d, entry.value - middle);
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const auto e = hn::LoadU(d, embeddings + entry.index * width + v * lanes);
+        part0[v] = hn::Add(part0[v], e);
+        part1[v] = hn::MulAdd(p, e, part1[v]);
+      }
     }
-  }
-
-  HWY_INLINE void take_last_into_whole() {
-    const Lanes d;
     for (std::size_t v = 0; v < kVectors; ++v) {
-      whole0[v] = hn::Add(whole0[v], last0[v]);
-      whole1[v] = hn::Add(whole1[v], last1[v]);
-      last0[v] = last1[v] = hn::Zero(d);
+      whole0[v] = hn::Add(whole0[v], part0[v]);
+      whole1[v] = hn::Add(whole1[v], part1[v]);
     }
+    for (std::size_t k = count; k < kStretch; ++k) values[k] = -std::numeric_limits<float>::infinity();
   }
 
-  /// out += weight (S1 - threshold S0).
-  HWY_INLINE void add_to(float* out, float threshold, float weight) const {
+  /// Entries of the stretch above a threshold: counted all at once, as a search would mispredict its branches.
+  HWY_INLINE std::size_t above(float threshold) const {
     const Lanes d;
-    const auto t = hn::Set(d, threshold), w = hn::Set(d, weight);
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      float* at = out + v * hn::Lanes(d);
-      const auto s0 = hn::Add(whole0[v], last0[v]), s1 = hn::Add(whole1[v], last1[v]);
-      hn::StoreU(hn::MulAdd(w, hn::NegMulAdd(t, s0, s1), hn::LoadU(d, at)), d, at);
+    const auto t = hn::Set(d, threshold);
+    std::size_t count = 0;
+    for (std::size_t k = 0; k < kStretch; k += hn::Lanes(d)) {
+      count += hn::CountTrue(d, hn::Gt(hn::Load(d, values + k), t));
     }
+    return count;
   }
 
-  Vector whole0[kVectors], whole1[kVectors], last0[kVectors], last1[kVectors];
+  HWY_ALIGN float rows[(kStretch + 1) * kRow];
+  HWY_ALIGN float values[kStretch];
+  Vector whole0[kVectors], whole1[kVectors];
 };
-
-constexpr std::size_t kLastEntries = 64;
 
 /// Projections are taken from their middle, so that S1 and t S0 are no larger than they must be.
 template <std::size_t kVectors>
 HWY_INLINE void sweep_columns(const Sweep& pass, std::size_t column, float middle) {
+  const Lanes d;
+  const std::size_t lanes = hn::Lanes(d), num_entries = pass.entries.size(), num_thresholds = pass.thresholds.size();
+  const std::size_t stride = pass.pooled_stride;
+  const auto weight = hn::Set(d, pass.output_weight);
+  float* pooled = pass.pooled + column;
   RunningSums<kVectors> sums;
-  std::size_t next = 0;
-  for (const RankedValue& threshold : pass.thresholds) {
-    while (next < pass.entries.size() && pass.entries[next].value > threshold.value) {
-      const RankedValue& entry = pass.entries[next];
-      sums.add(pass.embeddings + entry.index * pass.width + column, entry.value - middle);
-      if (++next % kLastEntries == 0) sums.take_last_into_whole();
+  for (std::size_t v = 0; v < kVectors; ++v) sums.whole0[v] = sums.whole1[v] = hn::Zero(d);
+  std::size_t i = 0;
+  for (std::size_t begin = 0; begin < num_entries; begin += kStretch) {
+    const std::size_t count = std::min(kStretch, num_entries - begin);
+    sums.add(pass, begin, count, column, middle);
+    const bool last = begin + count == num_entries;
+    const float lowest = sums.values[count - 1];
+    for (; i < num_thresholds; ++i) {
+      const RankedValue threshold = pass.thresholds[i];
+      if (threshold.value < lowest && !last) break;
+      prefetch_row(pass.thresholds, i, pooled, stride);
+      const float* row = sums.rows + sums.above(threshold.value) * sums.kRow;
+      const auto t = hn::Set(d, threshold.value - middle);
+      float* out = pooled + threshold.index * stride;
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const auto s0 = hn::Load(d, row + v * lanes), s1 = hn::Load(d, row + (kVectors + v) * lanes);
+        hn::StoreU(hn::MulAdd(weight, hn::NegMulAdd(t, s0, s1), hn::LoadU(d, out + v * lanes)), d, out + v * lanes);
+      }
     }
-    sums.add_to(pass.pooled + threshold.index * pass.pooled_stride + column, threshold.value - middle,
-                pass.output_weight);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -24,9 +25,6 @@ constexpr std::size_t kFewestFilteredColumns = 32;
 constexpr std::ptrdiff_t kMostOverflows = 8;
 constexpr std::size_t kPause = 63;
 
-// Any order of summing n products, each rounded once at most, is wrong by at most n 2^-24 |x| |c| (to first order;
-// Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); here with some room.
-constexpr float kProductRounding = 6.1e-8f;
 // The few other operations of a score, 2^-18 of what is summed.
 constexpr float kScoreRounding = 3.8e-6f;
 constexpr float kExactRounding = 1e-11f;
@@ -34,9 +32,21 @@ constexpr float kExactRounding = 1e-11f;
 constexpr float kSmallestNorm = 1e-34f;
 constexpr float kLargestNorm = 1e37f;
 
+/// The numbers of all rows of a block, in bytes.
+constexpr auto kAllRows = [] {
+  static_assert(kBlockRows <= 256);
+  std::array<std::uint8_t, kBlockRows> rows{};
+  for (std::size_t i = 0; i < kBlockRows; ++i) rows[i] = static_cast<std::uint8_t>(i);
+  return rows;
+}();
+
 bool is_nearer(const Nearest& a, const Nearest& b) {
   const double score = a.residual + a.prefix, other = b.residual + b.prefix;
   return score < other || (score == other && a.index < b.index);
+}
+
+double own_norm(const BlockBounds& bounds, std::size_t row) {
+  return bounds.own_norms == nullptr ? 0.0 : double{bounds.own_norms[row]};
 }
 
 /// The nearest of all codewords, one by one.
@@ -64,8 +74,7 @@ Nearest exact_score(const CodebookLayer& codebook, const RowBlock& block, std::s
 
 AssignmentScratch::AssignmentScratch(std::size_t width, std::size_t largest_codebook)
     : width_(width),
-      scores_(kBlockRows * std::min(largest_codebook, kCodesAtOnce)),
-      padded_(kBlockRows * width),
+      scores_size_(kBlockRows * std::min(largest_codebook, kCodesAtOnce)),
       nearest_(kBlockRows),
       lists_(kBlockRows),
       norms_(kBlockRows),
@@ -78,33 +87,46 @@ std::span<const Nearest> AssignmentScratch::assign(const CodebookLayer& codebook
     return {nearest_.data(), block.count};
   }
   start_lists(codebook, block);
-  if (!shortlist_in_int8(codebook, block)) shortlist_in_f32(codebook, block);
+  const bool is_filtered = shortlist_in_int8(codebook, block);
+  if (!is_filtered) shortlist_in_f32(codebook, block);
   for (std::size_t i = 0; i < block.count; ++i) nearest_[i] = nearest_of(i, codebook, block);
+  if (block.bounds && is_filtered) keep_bounds(codebook, block);
+  if (block.bounds && !is_filtered) std::fill_n(block.bounds->bounds, block.count * block.bounds->num_panels, 0.0f);
   return {nearest_.data(), block.count};
 }
 
-/// Empty lists that know the score of the row's likely code, and that code as the nearest so far.
+/// Empty lists that know the score of the row's likely code, and that code as the nearest so far; or the score that a
+/// code must be below.
 void AssignmentScratch::start_lists(const CodebookLayer& codebook, const RowBlock& block) {
-  const float rounding = kProductRounding * static_cast<float>(width_ + 8);
+  const float rounding = product_rounding(width_);
   for (std::size_t i = 0; i < block.count; ++i) {
     norms_[i] = kernels::squared_norm({block.rows + i * width_, width_});
     nearest_[i].index = kNoCode;
     lists_[i].clear();
+    const auto start = [&](double distance) {
+      const float score = static_cast<float>(distance - double{norms_[i]});
+      lists_[i].clear(score + rounding * norms_[i] + kScoreRounding * std::abs(score));
+    };
+    if (block.within != nullptr) start(double{block.within[i]});
     if (block.likely == nullptr || block.likely[i] == kNoCode) continue;
     nearest_[i] = exact_score(codebook, block, i, block.likely[i]);
-    const float score = static_cast<float>(nearest_[i].residual + nearest_[i].prefix - double{norms_[i]});
-    lists_[i].clear(score + rounding * norms_[i] + kScoreRounding * std::abs(score));
+    start(nearest_[i].residual + nearest_[i].prefix);
   }
 }
 
-/// The nearest of the codes on the row's list. Where the list says nothing (too many codes, or scores beyond the range
-/// of floats) that of all codes.
+/// Whether all scores of a row are floats.
+bool AssignmentScratch::is_bounded(const CodebookLayer& codebook, std::size_t row) const {
+  return std::max({codebook.largest_bias, codebook.largest_table, norms_[row]}) < kLargestNorm;
+}
+
+/// The nearest of the codes on the row's list and its likely code. Where the list says nothing (too many codes, or
+/// scores beyond the range of floats) that of all codes.
 Nearest AssignmentScratch::nearest_of(std::size_t row, const CodebookLayer& codebook, const RowBlock& block) {
   kernels::Shortlist& list = lists_[row];
   list.prune();
-  const float largest = std::max({codebook.largest_bias, codebook.largest_table, norms_[row]});
-  const bool is_bounded = largest < kLargestNorm;
-  if (!is_bounded || list.overflowed || list.count == 0) return nearest_of_all(codebook, block, row);
+  const bool may_be_empty = block.within != nullptr || (block.bounds && nearest_[row].index != kNoCode);
+  if (!is_bounded(codebook, row) || list.overflowed || (list.count == 0 && !may_be_empty))
+    return nearest_of_all(codebook, block, row);
   Nearest best = nearest_[row];
   for (std::uint32_t e = 0; e < list.count; ++e) {
     const std::uint32_t code = list.entries[e].code;
@@ -126,13 +148,92 @@ bool AssignmentScratch::shortlist_in_int8(const CodebookLayer& codebook, const R
   const std::size_t num_tables = codebook.tables.size();
   for (std::size_t m = 0; m < num_tables; ++m)
     tables[m] = {codebook.tables[m].data(), codebook.size(), block.codes + m, block.code_stride};
-  rounded_.round(block.rows, block.count);
-  kernels::shortlist_codes(codebook.filter, rounded_, {tables, num_tables}, codebook.largest_table, lists);
+  if (block.bounds)
+    choose_panels(codebook, block);
+  else
+    for (std::size_t i = 0; i < block.count; ++i) rounded_.round(i, block.rows + i * width_);
+  for (std::size_t p = 0; p < codebook.filter.num_panels(); ++p) {
+    kernels::PanelSearch search{
+        p, {kAllRows.data(), block.count}, {tables, num_tables}, codebook.largest_table, nullptr, 0};
+    if (block.bounds) {
+      search.rows = panel_rows_[p];
+      search.scores = panel_scores_.data() + p;
+      search.score_stride = panel_rows_.size();
+    }
+    kernels::shortlist_panel(codebook.filter, rounded_, search, lists);
+  }
   const auto overflows = std::ranges::count_if(lists, [](const auto& list) { return list.overflowed; });
   if (overflows <= kMostOverflows) return true;
   blocks_without_filter_ = kPause;
   start_lists(codebook, block);
   return false;
+}
+
+/// The rows that meet each panel: all, but for those whose bound says that no code of it is as near as the likely code.
+/// Rounds rows that meet one to eight bits.
+void AssignmentScratch::choose_panels(const CodebookLayer& codebook, const RowBlock& block) {
+  const BlockBounds& known = *block.bounds;
+  const std::size_t num_panels = codebook.filter.num_panels();
+  panel_rows_.resize(num_panels);
+  for (auto& rows : panel_rows_) rows.clear();
+  panel_scores_.resize(kBlockRows * num_panels);
+  reach_.resize(kBlockRows);
+  for (std::size_t i = 0; i < block.count; ++i) {
+    float reach = std::numeric_limits<float>::infinity();
+    if (nearest_[i].index != kNoCode) {
+      reach_[i] = nearest_[i].residual + nearest_[i].prefix + own_norm(known, i);
+      reach = kRoundUp * static_cast<float>(std::sqrt(std::max(0.0, reach_[i]) + distance_slack(known, i)));
+    }
+    bool meets_any = false;
+    for (std::size_t p = 0; p < num_panels; ++p) {
+      float& bound = known.bounds[i * num_panels + p];
+      bound = kRoundDown * bound - known.drifts[p];
+      if (bound > reach) continue;
+      panel_rows_[p].push_back(static_cast<std::uint8_t>(i));
+      meets_any = true;
+    }
+    if (meets_any) rounded_.round(i, block.rows + i * width_);
+  }
+}
+
+/// What the search has found out: of each panel that a row has met, how far its codes are at least.
+void AssignmentScratch::keep_bounds(const CodebookLayer& codebook, const RowBlock& block) {
+  const std::size_t num_panels = panel_rows_.size();
+  const BlockBounds& known = *block.bounds;
+  const auto distance = [&](double squared, std::size_t i) {
+    return kRoundDown * static_cast<float>(std::sqrt(std::max(0.0, squared - distance_slack(known, i))));
+  };
+  // A code that a row has left counts again in its panel, where the row has not met that.
+  for (std::size_t i = 0; i < block.count; ++i) {
+    const Code left = block.likely[i];
+    if (left == kNoCode || left == nearest_[i].index) continue;
+    float& bound = known.bounds[i * num_panels + left / kernels::kCodeGroup];
+    bound = std::min(bound, distance(reach_[i], i));
+  }
+  const double rounding = 1.0 - double{product_rounding(width_)};
+  for (std::size_t p = 0; p < num_panels; ++p) {
+    for (const std::size_t i : panel_rows_[p]) {
+      const double own = rounding * double{norms_[i]} + own_norm(known, i);
+      float& bound = known.bounds[i * num_panels + p];
+      bound = is_bounded(codebook, i) ? distance(lowest_but_nearest(i, p) + own, i) : 0.0f;
+    }
+  }
+}
+
+/// The score that no code of the panel is below but the nearest code of the row.
+double AssignmentScratch::lowest_but_nearest(std::size_t row, std::size_t panel) const {
+  const kernels::PanelScores& scores = panel_scores_[row * panel_rows_.size() + panel];
+  const std::uint32_t nearest = nearest_[row].index;
+  if (nearest / kernels::kCodeGroup != panel) return double{scores.lowest};
+  const kernels::Shortlist& list = lists_[row];
+  for (std::uint32_t e = 0; e < list.count; ++e)
+    if (list.entries[e].code == nearest && list.entries[e].lowest <= scores.lowest) return double{scores.second};
+  return double{scores.lowest};
+}
+
+/// How far the squared distances that decide may be from those in space.
+double AssignmentScratch::distance_slack(const BlockBounds& bounds, std::size_t row) const {
+  return bounds.prefix_rounding + double{product_rounding(width_)} * own_norm(bounds, row);
 }
 
 void AssignmentScratch::shortlist_in_f32(const CodebookLayer& codebook, const RowBlock& block) {
@@ -141,7 +242,7 @@ void AssignmentScratch::shortlist_in_f32(const CodebookLayer& codebook, const Ro
   for (std::size_t i = 0; i < block.count; ++i) {
     const float norm = 1.01f * std::sqrt(norms_[i] + kSmallestNorm * static_cast<float>(width_));
     const float product = norm * largest_norm;
-    errors_[i] = 2.0f * kProductRounding * static_cast<float>(width_ + 8) * product +
+    errors_[i] = 2.0f * product_rounding(width_) * product +
                  kScoreRounding * (codebook.largest_bias + 2.0f * (product + codebook.largest_table)) +
                  kExactRounding * norm * norm + kSmallestNorm;
   }
@@ -162,6 +263,7 @@ void AssignmentScratch::shortlist_in_f32(const CodebookLayer& codebook, const Ro
 
 const float* AssignmentScratch::multiply(const CodebookLayer& codebook, const float* rows, std::size_t first,
                                          std::size_t columns) {
+  if (scores_.size() == 0) scores_ = base::Buffer<float>(scores_size_);
   kernels::matmul({kBlockRows, columns, width_}, {rows, width_}, {codebook.residual.row(first).data(), width_, true},
                   {scores_.data(), columns});
   return scores_.data();
@@ -194,6 +296,7 @@ void AssignmentScratch::update_nearest_priced(const CodebookLayer& codebook, std
 
 const float* AssignmentScratch::full_block(const float* rows, std::size_t count) {
   if (count == kBlockRows) return rows;
+  if (padded_.size() == 0) padded_ = base::Buffer<float>(kBlockRows * width_);
   std::copy_n(rows, count * width_, padded_.data());
   std::fill(padded_.begin() + count * width_, padded_.end(), 0.0f);
   return padded_.data();

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "kernels/int8_products.hpp"
 #include "quantize/codebook_layer.hpp"
 #include "quantize/codec.hpp"
+#include "quantize/panel_bounds.hpp"
 
 namespace neume::quantize {
 
@@ -34,13 +36,16 @@ inline double priced_score(const CodebookLayer& codebook, std::size_t code, floa
 /// A block of rows: kBlockRows x d floats without padding between rows, of which the first `count` are real, and the
 /// earlier codes of row i at codes[i * code_stride], one a table of the codebook.
 /// Where the likely codes of the rows are known, `likely` has them (kNoCode: not known): that saves time, and changes
-/// no code.
+/// no code. Where only codewords nearer than a known one are looked for, `within` has for each row what
+/// Nearest::residual + Nearest::prefix must be below (rounded up); a row without such a codeword may get kNoCode.
 struct RowBlock {
   const float* rows;
   std::size_t count;
   const Code* codes;
   std::size_t code_stride;
   const Code* likely = nullptr;
+  const float* within = nullptr;
+  std::optional<BlockBounds> bounds = {};  ///< read where the filter serves, and brought up to date
 };
 
 /// The codeword that a row goes to.
@@ -75,11 +80,17 @@ class AssignmentScratch {
   Nearest nearest_of(std::size_t row, const CodebookLayer& codebook, const RowBlock& block);
   void shortlist_in_f32(const CodebookLayer& codebook, const RowBlock& block);
   bool shortlist_in_int8(const CodebookLayer& codebook, const RowBlock& block);
+  void choose_panels(const CodebookLayer& codebook, const RowBlock& block);
+  void keep_bounds(const CodebookLayer& codebook, const RowBlock& block);
+  bool is_bounded(const CodebookLayer& codebook, std::size_t row) const;
+  double lowest_but_nearest(std::size_t row, std::size_t panel) const;
+  double distance_slack(const BlockBounds& bounds, std::size_t row) const;
   void assign_priced(const CodebookLayer& codebook, const RowBlock& block);
   void update_nearest_priced(const CodebookLayer& codebook, std::size_t first, std::size_t columns);
 
   std::size_t width_;
-  base::Buffer<float> scores_;
+  std::size_t scores_size_;
+  base::Buffer<float> scores_;  // made when first needed, as is padded_: many a scratch lives for a few blocks only
   base::Buffer<float> padded_;
   std::vector<Nearest> nearest_;
   std::vector<double> priced_;  // the smallest priced score of each row so far
@@ -87,8 +98,17 @@ class AssignmentScratch {
   std::vector<float> norms_;   // |x|^2
   std::vector<float> errors_;  // of scores in f32
   kernels::Int8Rows rounded_;
-  std::size_t blocks_without_filter_ = 0;  // still to come, since the filter has let too much through
+  std::vector<std::vector<std::uint8_t>> panel_rows_;  // of each panel, the rows that meet its codes
+  std::vector<kernels::PanelScores> panel_scores_;     // kBlockRows x panels
+  std::vector<double> reach_;                          // of each row, the squared distance to its likely code
+  std::size_t blocks_without_filter_ = 0;              // still to come, since the filter has let too much through
 };
+
+/// Any order of summing `width` products, each rounded once at most, is wrong by at most this times |x| |c| (to first
+/// order width 2^-24; Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); here with some room.
+inline float product_rounding(std::size_t width) {
+  return 6.1e-8f * static_cast<float>(width + 8);
+}
 
 /// Whether the search may go through products in eight bits first. The codes are the same.
 enum class Search { filtered, plain };

@@ -142,15 +142,19 @@ class ThreadCount {
 
 }  // namespace
 
+void check_modality(const InputShape& shape, std::size_t block, std::optional<std::size_t> width) {
+  const std::string& name = shape.block_names[block];
+  if (!width) throw InvalidArgument(fmt::format("the codebook needs modality {}, which was not given", name));
+  if (*width != shape.block_widths[block])
+    throw InvalidArgument(
+        fmt::format("modality {}: the codebook expects width {}, found {}", name, shape.block_widths[block], *width));
+}
+
 void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantizer) {
   const InputShape& shape = quantizer.shape();
   for (std::size_t b = 0; b < shape.block_names.size(); ++b) {
     const data::Modality* modality = catalogue.find(shape.block_names[b]);
-    if (modality == nullptr)
-      throw InvalidArgument(fmt::format("the codebook needs modality {}, which was not given", shape.block_names[b]));
-    if (modality->width() != shape.block_widths[b])
-      throw InvalidArgument(fmt::format("modality {}: the codebook expects width {}, found {}", shape.block_names[b],
-                                        shape.block_widths[b], modality->width()));
+    check_modality(shape, b, modality == nullptr ? std::nullopt : std::optional(modality->width()));
   }
 }
 

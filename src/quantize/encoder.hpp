@@ -44,6 +44,10 @@ FamilyFit fit_family(const data::Catalogue& catalogue, const FamilyPlan& plan, S
 FamilyFit refit_family(const data::Catalogue& catalogue, const Quantizer& before, const FamilyPlan& plan,
                        const QuantizerOptions& options, const ProgressFn& progress = {});
 
+/// Throws InvalidArgument unless the modality of the shape's block `block` is given (it has a width) and as wide as it
+/// was fitted.
+void check_modality(const InputShape& shape, std::size_t block, std::optional<std::size_t> width);
+
 /// Throws InvalidArgument unless the catalogue has the quantizer's modalities with their widths.
 void check_modalities(const data::Catalogue& catalogue, const Quantizer& quantizer);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "quantize/panel_bounds.hpp"
 #include "quantize/prefix_weight.hpp"
 
 namespace neume::quantize {
@@ -36,8 +37,8 @@ FitMemory fit_memory(const QuantizerOptions& options, std::size_t width) {
   const std::vector<std::size_t> sizes = options.codes_by_layer();
   const std::size_t layers = sizes.size(), codes = *std::ranges::max_element(sizes);
   FitMemory memory;
-  // Rows, codes (also those of a checkpoint), labels, distances, norms, orders.
-  memory.per_row = kFloat * width + 3 * sizeof(Code) * layers + 24;
+  // Rows, bounds, codes (also those of a checkpoint), labels, distances, norms, orders.
+  memory.per_row = kFloat * (width + PanelBounds::per_row(codes, width)) + 3 * sizeof(Code) * layers + 24;
   memory.fixed = clustering_bytes(codes, width) + kFloat * layers * codes * 3 * width;
   switch (options.method) {
     case QuantizerMethod::psrq:

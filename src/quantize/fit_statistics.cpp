@@ -15,17 +15,23 @@ constexpr std::size_t kParts = 10;
 constexpr std::size_t kEnoughRows = 10'000;
 constexpr std::size_t kRowsAtOnce = 4 * kBlockRows;
 
-/// Codes and distances of a block of rows, which stand in `block` with zeros behind, to rows [begin, begin + count).
-void measure_block(const Codec& codec, Codec::Scratch& scratch, const Matrix& block, std::size_t begin,
-                   std::size_t count, MeasuredRows& out) {
+/// Rows [begin, begin + count), with zeros behind them.
+struct RowBlock {
+  Matrix rows;  ///< kBlockRows
+  std::size_t begin;
+  std::size_t count;
+};
+
+/// Codes and distances of a block of rows.
+void measure_block(const Codec& codec, Codec::Scratch& scratch, const RowBlock& block, MeasuredRows& out) {
   const std::size_t layers = out.distances.size();
-  Matrix workspace = block.clone();
-  Code* codes = out.codes.data() + begin * layers;
-  codec.encode(scratch, workspace.data(), count, codes);
+  Matrix workspace = block.rows.clone();
+  Code* codes = out.codes.data() + block.begin * layers;
+  codec.encode(scratch, workspace.data(), block.count, codes);
   for (std::size_t l = 0; l < layers; ++l) {
-    codec.decode(scratch, codes, count, l + 1, workspace.data());
-    for (std::size_t i = 0; i < count; ++i)
-      out.distances[l][begin + i] = std::sqrt(kernels::squared_distance(block.row(i), workspace.row(i)));
+    codec.decode(scratch, codes, block.count, l + 1, workspace.data());
+    for (std::size_t i = 0; i < block.count; ++i)
+      out.distances[l][block.begin + i] = std::sqrt(kernels::squared_distance(block.rows.row(i), workspace.row(i)));
   }
 }
 
@@ -58,10 +64,9 @@ MeasuredRows measure_rows(const Codec& codec, ConstMatrixView rows) {
     const auto scratch = codec.make_scratch();
     const std::size_t end = std::min(rows.rows, (chunk + 1) * kRowsAtOnce);
     for (std::size_t begin = chunk * kRowsAtOnce; begin < end; begin += kBlockRows) {
-      Matrix block(kBlockRows, rows.cols);
-      const std::size_t count = std::min(kBlockRows, end - begin);
-      for (std::size_t i = 0; i < count; ++i) std::ranges::copy(rows.row(begin + i), block.row(i).begin());
-      measure_block(codec, *scratch, block, begin, count, result);
+      RowBlock block{Matrix(kBlockRows, rows.cols), begin, std::min(kBlockRows, end - begin)};
+      for (std::size_t i = 0; i < block.count; ++i) std::ranges::copy(rows.row(begin + i), block.rows.row(i).begin());
+      measure_block(codec, *scratch, block, result);
     }
   });
   return result;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <numeric>
 #include <unordered_set>
 
@@ -65,10 +66,14 @@ Lloyd::Lloyd(const KMeansProblem& problem, CodebookLayer start)
   const double total = std::accumulate(sums.begin(), sums.end(), 0.0);
   negligible_ = static_cast<float>(kRoundingShare * total / static_cast<double>(std::max<std::size_t>(1, plan_.rows)));
   prepare();
+  if (codebook_.filter.empty() || PanelBounds::per_row(codebook_.size(), problem.rows.cols) == 0) return;
+  bounds_ = PanelBounds(plan_.rows, codebook_.size());
+  bounds_.move_to(codebook_, problem.earlier, problem.prefix_weight);
 }
 
 void Lloyd::prepare() {
   prepare_codebook(codebook_, problem_.earlier, problem_.prefix_weight, problem_.search);
+  if (!bounds_.empty()) bounds_.move_to(codebook_, problem_.earlier, problem_.prefix_weight);
 }
 
 Lloyd::Pass Lloyd::assign() {
@@ -77,6 +82,7 @@ Lloyd::Pass Lloyd::assign() {
 }
 
 Lloyd::Pass Lloyd::assign_to(std::span<const Code> labels) {
+  bounds_.forget();
   base::parallel_for(plan_.count, [&](std::size_t index) {
     Chunk& chunk = start_chunk(index);
     for (std::size_t i = plan_.begin(index); i < plan_.end(index); ++i) {
@@ -117,7 +123,9 @@ void Lloyd::assign_chunk(std::size_t index) {
     const std::size_t count = std::min(kBlockRows, plan_.end(index) - begin);
     const Code* codes = problem_.has_prefix() ? problem_.codes + begin * problem_.code_stride : nullptr;
     const float* rows = scratch.full_block(problem_.rows.row(begin).data(), count);
-    const auto nearest = scratch.assign(codebook_, {rows, count, codes, problem_.code_stride, labels_.data() + begin});
+    RowBlock block{rows, count, codes, problem_.code_stride, labels_.data() + begin};
+    if (!bounds_.empty()) block.bounds = bounds_.block(begin, prefix_norms_);
+    const auto nearest = scratch.assign(codebook_, block);
     for (std::size_t i = 0; i < count; ++i) take_row(chunk, begin + i, nearest[i]);
   }
 }
@@ -163,21 +171,21 @@ void Lloyd::update_residual_half() {
 // counts the rows of the cluster that have code c in layer m.
 void Lloyd::update_prefix_half() {
   const std::size_t width = problem_.rows.cols, num_codes = codebook_.size(), num_earlier = problem_.earlier.size();
-  std::vector<base::Buffer<std::uint32_t>> histograms(num_earlier);
-  base::parallel_for(num_earlier, [&](std::size_t m) {
-    const std::size_t columns = problem_.earlier[m].size();
-    histograms[m] = base::Buffer<std::uint32_t>(num_codes * columns);
-    for (std::size_t i = 0; i < plan_.rows; ++i)
-      ++histograms[m][labels_[i] * columns + problem_.codes[i * problem_.code_stride + m]];
-  });
+  const std::vector<std::uint32_t> members = rows_by_label();
+  std::vector<std::size_t> first(num_codes + 1);
+  std::inclusive_scan(counts_.begin(), counts_.end(), first.begin() + 1, std::plus<>(), std::size_t{0});
   base::parallel_for(base::num_chunks(num_codes, kBlockRows), [&](std::size_t block) {
     const std::size_t begin = block * kBlockRows, count = std::min(kBlockRows, num_codes - begin);
     Matrix sums(count, width);
     for (std::size_t m = 0; m < num_earlier; ++m) {
       const std::size_t columns = problem_.earlier[m].size();
       Matrix weights(count, columns);
-      for (std::size_t i = 0; i < weights.size(); ++i)
-        weights.data()[i] = static_cast<float>(histograms[m][begin * columns + i]);
+      for (std::size_t j = 0; j < count; ++j) {
+        std::vector<std::uint32_t> histogram(columns);
+        for (std::size_t at = first[begin + j]; at < first[begin + j + 1]; ++at)
+          ++histogram[problem_.codes[members[at] * problem_.code_stride + m]];
+        std::ranges::transform(histogram, weights.row(j).begin(), [](auto rows) { return static_cast<float>(rows); });
+      }
       kernels::matmul({count, width, columns}, {weights.data(), columns}, {problem_.earlier[m].residual.data(), width},
                       {sums.data(), width, 1.0f});
     }
@@ -187,6 +195,15 @@ void Lloyd::update_prefix_half() {
       for (std::size_t p = 0; p < width; ++p) codeword[p] = sums.row(j)[p] / static_cast<float>(counts_[begin + j]);
     }
   });
+}
+
+/// All rows, those of each label together, rising.
+std::vector<std::uint32_t> Lloyd::rows_by_label() const {
+  std::vector<std::size_t> next(counts_.size());
+  std::exclusive_scan(counts_.begin(), counts_.end(), next.begin(), std::size_t{0});
+  std::vector<std::uint32_t> rows(plan_.rows);
+  for (std::size_t i = 0; i < plan_.rows; ++i) rows[next[labels_[i]]++] = static_cast<std::uint32_t>(i);
+  return rows;
 }
 
 std::size_t Lloyd::fill_empty_clusters() {

@@ -14,6 +14,7 @@
 
 #include "quantize/assignment.hpp"
 #include "quantize/codebook_layer.hpp"
+#include "quantize/panel_bounds.hpp"
 
 namespace neume::quantize {
 
@@ -67,7 +68,10 @@ class Lloyd {
   void reseed(std::span<const std::pair<std::size_t, std::size_t>> places);
 
   /// Prices of the codewords (k), which assign then adds to the squared distances; only without a prefix.
-  void set_prices(std::vector<double> prices) { codebook_.price = std::move(prices); }
+  void set_prices(std::vector<double> prices) {
+    codebook_.price = std::move(prices);
+    bounds_.forget();
+  }
 
   /// Rows of each cluster in the last pass.
   std::span<const std::uint32_t> counts() const { return counts_; }
@@ -91,6 +95,7 @@ class Lloyd {
   Pass total();
   void update_residual_half();
   void update_prefix_half();
+  std::vector<std::uint32_t> rows_by_label() const;
   std::size_t fill_empty_clusters();
   void place_at_row(std::size_t code, std::size_t row);
 
@@ -102,6 +107,7 @@ class Lloyd {
   std::vector<std::uint32_t> counts_;  // k, of the last pass
   std::vector<float> distances_;       // N, of the last pass
   std::vector<float> prefix_norms_;    // N: lambda^2 |p_i|^2; empty without prefix
+  PanelBounds bounds_;                 // where the filter serves
   float negligible_ = 0.0f;            // a squared distance that rounding can make
   bool first_pass_ = true;
 };

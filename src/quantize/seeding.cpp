@@ -70,6 +70,11 @@ class SeedDistances {
   std::vector<float> weights() const;
 
  private:
+  /// Seeds whose distance to a row, less the row's own prefix norm, is above this are farther than the closest one.
+  float largest_gain(std::size_t i) const {
+    return closest_[i] - prefix_norms_[i] + kRoundingShare * (closest_[i] + prefix_norms_[i]);
+  }
+
   const KMeansProblem& problem_;
   std::vector<std::size_t> sample_;
   Matrix rows_;                      // sampled rows, size x d
@@ -117,12 +122,16 @@ void SeedDistances::add_seeds(std::span<const std::size_t> rows) {
   constexpr std::size_t kBlocksAtOnce = 8;
   base::parallel_for(base::num_chunks(size(), kBlocksAtOnce * kBlockRows), [&](std::size_t chunk) {
     AssignmentScratch scratch(rows_.cols(), seeds.size());
+    std::vector<float> within(kBlockRows);
     const std::size_t end = std::min(size(), (chunk + 1) * kBlocksAtOnce * kBlockRows);
     for (std::size_t begin = chunk * kBlocksAtOnce * kBlockRows; begin < end; begin += kBlockRows) {
       const std::size_t count = std::min(kBlockRows, end - begin);
       const float* block = scratch.full_block(rows_.row(begin).data(), count);
-      const auto nearest = scratch.assign(seeds, {block, count, codes_.data() + begin * num_earlier, num_earlier});
+      for (std::size_t i = 0; i < count; ++i) within[i] = largest_gain(begin + i);
+      const auto nearest = scratch.assign(
+          seeds, {block, count, codes_.data() + begin * num_earlier, num_earlier, nullptr, within.data()});
       for (std::size_t i = 0; i < count; ++i) {
+        if (nearest[i].index == kNoCode) continue;
         const double prefix = std::max(0.0, double{prefix_norms_[begin + i]} + nearest[i].prefix);
         const float distance = static_cast<float>(nearest[i].residual + prefix);
         if (distance >= closest_[begin + i]) continue;

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include <neume/error.hpp>
 
 #include "base/parallel.hpp"
 #include "quantize/codec.hpp"
+#include "quantize/encoder.hpp"
 #include "quantize/preprocess.hpp"
 
 namespace neume::quantize {
@@ -40,14 +42,12 @@ struct StreamEncoder::Pool {
 
 namespace {
 
-std::size_t find_modality(const data::CatalogueStream& stream, const std::string& name, std::size_t width) {
-  for (std::size_t m = 0; m < stream.num_modalities(); ++m) {
-    if (stream.name(m) != name) continue;
-    if (stream.width(m) == width) return m;
-    throw InvalidArgument(
-        fmt::format("modality {}: the codebook expects width {}, found {}", name, width, stream.width(m)));
-  }
-  throw InvalidArgument(fmt::format("the codebook needs modality {}, which was not given", name));
+/// The stream's modality that is the shape's block `block`.
+std::size_t find_modality(const data::CatalogueStream& stream, const InputShape& shape, std::size_t block) {
+  std::size_t m = 0;
+  while (m < stream.num_modalities() && stream.name(m) != shape.block_names[block]) ++m;
+  check_modality(shape, block, m < stream.num_modalities() ? std::optional(stream.width(m)) : std::nullopt);
+  return m;
 }
 
 }  // namespace
@@ -59,7 +59,7 @@ StreamEncoder::StreamEncoder(const data::CatalogueStream& stream, std::vector<co
     Family family{quantizer, {}, codes_per_item_};
     const InputShape& shape = quantizer->shape();
     for (std::size_t b = 0; b < shape.block_names.size(); ++b)
-      family.modalities.push_back(find_modality(stream, shape.block_names[b], shape.block_widths[b]));
+      family.modalities.push_back(find_modality(stream, shape, b));
     codes_per_item_ += quantizer->num_layers();
     families_.push_back(std::move(family));
   }

@@ -82,6 +82,9 @@ RankerBundle RankerBundle::load(const std::filesystem::path& folder) {
   const data::LogReading reading{{folder, bundle.options_.shuffle_rows}};
   const auto log = data::read_interactions(files.history().string(), bundle.items_, bundle.users_, {}, reading);
   bundle.histories_ = std::make_unique<data::Histories>(log, bundle.users_.size(), bundle.options_.seed);
+  for (std::size_t i = 0; log.has_time() && i < log.size(); ++i) {
+    bundle.last_time_ = std::max(log.timestamps[i], bundle.last_time_.value_or(log.timestamps[i]));
+  }
   if (!bundle.options_.features.empty()) {
     bundle.features_ = data::FeatureSet::load(files.features(), files.item_features(), sids.items.size());
   }
@@ -110,8 +113,12 @@ RankerMetrics RankerBundle::evaluate(const data::Interactions& log, const Judgin
 }
 
 std::vector<std::uint32_t> RankerBundle::history(std::uint32_t user) const {
+  return history(user, options_.history);
+}
+
+std::vector<std::uint32_t> RankerBundle::history(std::uint32_t user, std::size_t limit) const {
   std::vector<std::uint32_t> items;
-  histories_->append({user, static_cast<std::uint32_t>(items_.size())}, options_.history, items);
+  histories_->append({user, static_cast<std::uint32_t>(items_.size())}, limit, items);
   return items;
 }
 

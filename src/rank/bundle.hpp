@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +50,8 @@ class RankerBundle {
 
   /// The network, for export; its item rows are items()'s.
   Network<float>& network() { return *network_; }
+  /// Its parameters, to be read.
+  std::vector<nn::ParameterView<float>> parameters() const { return network_->parameters(); }
   /// The semantic IDs as the network reads them.
   const ItemCodes& codes() const { return *codes_; }
   /// Training interactions of each item.
@@ -72,7 +75,11 @@ class RankerBundle {
 
   /// The user's last T training positives, oldest first.
   std::vector<std::uint32_t> history(std::uint32_t user) const;
+  /// The last `limit` of them.
+  std::vector<std::uint32_t> history(std::uint32_t user, std::size_t limit) const;
   std::span<const std::uint32_t> positives(std::uint32_t user) const { return histories_->positives(user); }
+  /// When the last training positive was; nothing where the log has no time.
+  std::optional<std::int64_t> last_time() const { return last_time_; }
 
  private:
   /// Distinct items by user, both ascending, so that sums over users have one order.
@@ -89,7 +96,8 @@ class RankerBundle {
   data::IdIndex items_;
   data::IdIndex users_;
   std::unique_ptr<data::Histories> histories_;  // these have one place: the network refers to them
-  std::vector<std::uint32_t> item_counts_;      // training interactions of an item
+  std::optional<std::int64_t> last_time_;
+  std::vector<std::uint32_t> item_counts_;  // training interactions of an item
   std::unique_ptr<ItemCodes> codes_;
   std::unique_ptr<Content> content_;
   data::FeatureSet features_;

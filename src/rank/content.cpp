@@ -23,10 +23,6 @@ using nlohmann::json;
 constexpr std::size_t kGatherChunk = 1024;  // rows a task
 constexpr int kVersion = 1;
 
-std::optional<std::uint32_t> find_row(const data::IdIndex& index, const ItemIds& items, std::size_t item) {
-  return items.is_text() ? index.find(items.texts()[item]) : index.find(items.integers()[item]);
-}
-
 /// The rows of `items` that have the modality, and where they stand in the catalogue.
 struct Present {
   std::vector<std::uint32_t> items;
@@ -100,7 +96,7 @@ Content make_content(const data::Catalogue& catalogue, const ItemIds& items) {
   const data::IdIndex index(catalogue.items);
   Present all;
   for (std::size_t item = 0; item < items.size(); ++item) {
-    const auto row = find_row(index, items, item);
+    const auto row = index.find(items, item);
     if (!row) continue;
     all.items.push_back(static_cast<std::uint32_t>(item));
     all.catalogue_rows.push_back(*row);

@@ -13,9 +13,9 @@ constexpr std::size_t kScoresAtOnce = 32768;  // scores in cache between the pas
 
 // Costs of the two ways in their smallest parts, measured (docs/benchmarks.md): nanoseconds a pair, and a hidden unit's
 // entry and query, at hidden = width = 64.
-constexpr double kPairCost = 1.6;
-constexpr double kSweptEntryCost = 4.0;
-constexpr double kSweptQueryCost = 8.0;
+constexpr double kPairCost = 1.5;
+constexpr double kSweptEntryCost = 9.0;
+constexpr double kSweptQueryCost = 9.0;
 
 bool sweeps_pay(const RequestUnit& unit, std::size_t entries, std::size_t queries) {
   if (unit.shape.softmax || unit.product_weights != nullptr) return false;
@@ -98,21 +98,22 @@ void RequestAttention::attend_by_sweeps(const RequestUnit& unit, const UnitHisto
   const std::size_t hidden = unit.shape.hidden, width = unit.shape.width;
   totals_.assign(width, 0.0f);
   kernels::column_sums<float>({history.weighted.data(), history.size(), width, width}, totals_.data());
+  float* pooled = reserve(pooled_, queries.count * width);  // rows side by side: they are walked through in any order
   for (std::size_t i = 0; i < queries.count; ++i) {
-    float* pooled = queries.pooled + i * queries.stride;
-    for (std::size_t c = 0; c < width; ++c) pooled[c] = unit.output_bias * totals_[c];
+    for (std::size_t c = 0; c < width; ++c) pooled[i * width + c] = unit.output_bias * totals_[c];
   }
   float* columns = reserve(columns_, hidden * queries.count);
-  for (std::size_t i = 0; i < queries.count; ++i) {
-    for (std::size_t h = 0; h < hidden; ++h) columns[h * queries.count + i] = thresholds[i * hidden + h];
-  }
+  transpose({thresholds, hidden}, queries.count, hidden, {columns, queries.count});
   entries_.resize(history.size());
   thresholds_.resize(queries.count);
   for (std::size_t h = 0; h < hidden; ++h) {
     order_.order({history.projected.data() + h * history.stride, history.size()}, entries_);
     order_.order({columns + h * queries.count, queries.count}, thresholds_);
-    kernels::sweep_hidden_unit({entries_, thresholds_, history.weighted.data(), width, unit.output_weights[h],
-                                queries.pooled, queries.stride});
+    kernels::sweep_hidden_unit(
+        {entries_, thresholds_, history.weighted.data(), width, unit.output_weights[h], pooled, width});
+  }
+  for (std::size_t i = 0; i < queries.count; ++i) {
+    std::copy_n(pooled + i * width, width, queries.pooled + i * queries.stride);
   }
 }
 

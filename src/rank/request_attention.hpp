@@ -45,7 +45,7 @@ class RequestAttention {
   void attend_by_sweeps(const RequestUnit& unit, const UnitHistory& history, const float* thresholds,
                         const RequestQueries& queries);
 
-  base::Buffer<float> scores_, product_weights_, projected_, columns_, network_queries_, products_, terms_;
+  base::Buffer<float> scores_, product_weights_, projected_, columns_, pooled_, network_queries_, products_, terms_;
   std::vector<float> values_, totals_;
   std::vector<kernels::RankedValue> entries_, thresholds_;
   kernels::DescendingOrder order_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/parallel.hpp"
+
 namespace neume::rank {
 
 namespace {
@@ -21,6 +23,7 @@ void RequestBatches::add_sample(std::uint32_t user, std::uint32_t item) const {
 
 void RequestBatches::score(const ScoreRequest& request, std::span<float> logits) const {
   const std::lock_guard lock(mutex_);
+  const base::ThreadLimit one(1);
   Network<float>& network = bundle_.network();
   const auto history = last_items(request, bundle_.options().history);
   for (std::size_t begin = 0; begin < logits.size(); begin += network.max_batch()) {
@@ -37,6 +40,7 @@ void RequestBatches::score(const ScoreRequest& request, std::span<float> logits)
 // Sample 0 has the whole history, sample 1 + j lacks its item j.
 std::vector<double> RequestBatches::history_contributions(const ScoreRequest& request, std::size_t candidate) const {
   const std::lock_guard lock(mutex_);
+  const base::ThreadLimit one(1);
   Network<float>& network = bundle_.network();
   const auto history = last_items(request, bundle_.options().history);
   std::vector<float> logits(history.size() + 1);

@@ -9,13 +9,22 @@ namespace neume::rank {
 
 namespace {
 constexpr std::size_t kPrefetchAhead = 16;
+constexpr std::size_t kTransposedRows = 16;  // at a time: a cache line of each column
 }  // namespace
 
-void sum_table_rows(const float* table, std::size_t row_size, std::span<const std::uint32_t> rows, float* out) {
-  std::copy_n(table + rows[0] * row_size, row_size, out);
-  for (const std::uint32_t row : rows.subspan(1)) {
-    const float* from = table + row * row_size;
-    for (std::size_t c = 0; c < row_size; ++c) out[c] += from[c];
+void sum_table_rows(const base::Buffer<float>& table, std::size_t row_size, std::span<const std::uint32_t> rows,
+                    float* out) {
+  // Rows of this shape are raw as a whole.
+  kernels::sum_rows<float>({0, row_size, rows.size()}, table.data(), rows.data(), out);
+}
+
+void transpose(nn::Strided<const float> in, std::size_t rows, std::size_t cols, nn::Strided<float> out) {
+  for (std::size_t begin = 0; begin < rows; begin += kTransposedRows) {
+    const std::size_t end = std::min(begin + kTransposedRows, rows);
+    for (std::size_t c = 0; c < cols; ++c) {
+      float* column = out.row(c);
+      for (std::size_t r = begin; r < end; ++r) column[r] = in.row(r)[c];
+    }
   }
 }
 
@@ -88,16 +97,16 @@ void RequestHistory::project(const RequestTables& tables, const RequestUnit& uni
                            {wide, row_size}, tables.spec.arithmetic);
   } else {
     for (std::size_t j = 0; j < size; ++j) {
-      sum_table_rows(unit.table.data(), row_size, {of_unit.entries.at(j), unit.shape.layers}, wide + j * row_size);
+      sum_table_rows(unit.table, row_size, {of_unit.entries.at(j), unit.shape.layers}, wide + j * row_size);
     }
   }
   float* projected = reserve(of_unit.projected, hidden * of_unit.stride);
   float* weighted = reserve(of_unit.weighted, size * width);
   std::fill_n(projected, hidden * of_unit.stride, 0.0f);
+  transpose({wide, row_size}, size, hidden, {projected, of_unit.stride});
   for (std::size_t j = 0; j < size; ++j) {
-    const float* row = wide + j * row_size;
-    for (std::size_t h = 0; h < hidden; ++h) projected[h * of_unit.stride + j] = row[h];
-    for (std::size_t c = 0; c < width; ++c) weighted[j * width + c] = of_unit.counts[j] * row[hidden + c];
+    const float* embedding = wide + j * row_size + hidden;
+    for (std::size_t c = 0; c < width; ++c) weighted[j * width + c] = of_unit.counts[j] * embedding[c];
   }
 }
 

@@ -32,8 +32,9 @@ struct RequestItem {
 };
 
 struct ScoreRequest {
-  std::uint32_t user = Batch::kNoUser;   ///< row of RankerBundle::users(), for models that have one a user
-  std::span<const RequestItem> history;  ///< oldest first; of any length
+  std::uint32_t user = Batch::kNoUser;  ///< row of RankerBundle::users(), for models that have one a user
+  /// Oldest first, of any length. mcca, din and qarm read all of it, other models the last T as evaluation does.
+  std::span<const RequestItem> history;
   std::span<const RequestItem> candidates;
 };
 
@@ -54,7 +55,7 @@ struct Explanation {
 
 class RequestScorer {
  public:
-  /// `bundle` must outlive it, and must not score by itself meanwhile.
+  /// `bundle` must outlive it, must not score by itself meanwhile, and its parameters must stay as they are.
   explicit RequestScorer(RankerBundle& bundle);
   ~RequestScorer();
 
@@ -62,8 +63,9 @@ class RequestScorer {
   bool scores_new_items() const;
 
   /// Logits of the candidates, equal to those of RankerBundle::evaluate on the same history to 1e-5 (relative beyond
-  /// 1). Thread-safe; one call uses one thread. Throws InvalidArgument for a row or code out of range, codes of a wrong
-  /// number, an item without a row where scores_new_items() is false.
+  /// 1); features of logs count as unknown. Thread-safe (vbpr, dlrm, simtier-make, popularity and itemknn: one call
+  /// after another); one call uses one thread. Throws InvalidArgument
+  /// for a row or code out of range, codes of a wrong number, an item without a row where scores_new_items() is false.
   void score(const ScoreRequest& request, std::span<float> logits) const;
 
   /// Why candidate `candidate` has its logit; `top_history` history items at most. Throws as score().

@@ -13,6 +13,7 @@ namespace neume::rank {
 namespace {
 
 constexpr std::size_t kCandidatesAtOnce = 2048;
+constexpr std::size_t kRowsAtOnce = 2048;  // of the MLP: their activations stay in cache
 constexpr std::size_t kPrefetchAhead = 16;
 constexpr std::size_t kVariantsAtOnce = 512;  // inputs of the network that differ in a history item
 
@@ -55,6 +56,8 @@ struct RequestSequence::Work {
     std::vector<std::uint32_t> of_candidate;
     std::size_t count = 0;
     base::Buffer<float> inputs;  // count x stride of the query
+    base::Buffer<float> parts_memory;
+    float* parts = nullptr;  // count x outputs of the MLP's first layer, or null
   };
 
   RequestHistory history;
@@ -64,7 +67,7 @@ struct RequestSequence::Work {
   std::vector<std::uint32_t> item_rows;   // candidates
   std::vector<std::uint32_t> categories;  // of one candidate
   std::vector<float> numbers;
-  base::Buffer<float> thresholds, first_parts, network_inputs, activations, next_activations;
+  base::Buffer<float> thresholds, network_inputs, activations, next_activations;
 };
 
 /// Working memory from the idle ones, and back.
@@ -122,8 +125,12 @@ void RequestSequence::score(const ScoreRequest& request, std::span<float> logits
     if (ordered) {
       run_network(count, network_inputs(count, work), work, out);
     } else {
-      first_layer(count, work);
-      run_layers(1, count, work, out);
+      shared_parts(count, work);
+      for (std::size_t first = 0; first < count; first += kRowsAtOnce) {
+        const nn::RowRange rows{first, std::min(first + kRowsAtOnce, count)};
+        first_layer(rows, work);
+        run_layers(1, rows.size(), work, out.subspan(first));
+      }
     }
   }
 }
@@ -219,7 +226,7 @@ const float* RequestSequence::thresholds(std::size_t u, Work& work) const {
     if (*group.rows.at(g) == ItemCodes::kNoRow) {
       std::fill_n(row, hidden, 0.0f);
     } else {
-      sum_table_rows(unit.query_thresholds.data(), hidden, {group.rows.at(g), layers}, row);
+      sum_table_rows(unit.query_thresholds, hidden, {group.rows.at(g), layers}, row);
     }
     for (std::size_t h = 0; h < hidden; ++h) row[h] -= unit.hidden_bias[h];
   }
@@ -267,29 +274,41 @@ float* RequestSequence::network_inputs(std::size_t count, Work& work) const {
   return inputs;
 }
 
-// Sums of the groups' parts of the first layer, before bias and relu.
-void RequestSequence::first_layer(std::size_t count, Work& work) const {
+// A query's part of the first layer for some of its groups.
+void RequestSequence::first_part(std::size_t q, nn::RowRange groups, kernels::Product<float> sums,
+                                 const Work& work) const {
+  const RequestQuery& query = tables_.queries[q];
   const std::size_t outputs = tables_.layers.front().outputs;
-  float* sums = reserve(work.activations, count * outputs);
-  const auto multiply = [&](std::size_t q, kernels::Product<float> to) {
-    const RequestQuery& query = tables_.queries[q];
-    const Work::Group& group = work.groups[q];
-    kernels::matmul<float>({group.count, outputs, query.num_inputs}, {group.inputs.data(), query.stride},
-                           {query.first_layer.data(), outputs}, to, tables_.spec.arithmetic);
-  };
-  multiply(tables_.queries.size() - 1, {sums, outputs});
+  kernels::matmul<float>({groups.size(), outputs, query.num_inputs},
+                         {work.groups[q].inputs.data() + groups.begin * query.stride, query.stride},
+                         {query.first_layer.data(), outputs}, sums, tables_.spec.arithmetic);
+}
+
+// The first layer's sums of some candidates, before bias and relu.
+void RequestSequence::first_layer(nn::RowRange candidates, Work& work) const {
+  const std::size_t outputs = tables_.layers.front().outputs;
+  float* sums = reserve(work.activations, candidates.size() * outputs);
+  first_part(tables_.queries.size() - 1, candidates, {sums, outputs}, work);
   for (std::size_t q = 0; q + 1 < tables_.queries.size(); ++q) {
     const Work::Group& group = work.groups[q];
-    if (group.count == count) {  // every candidate is its own group, in order
-      multiply(q, {sums, outputs, 1.0f});
+    if (group.parts == nullptr) {
+      first_part(q, candidates, {sums, outputs, 1.0f}, work);
       continue;
     }
-    float* parts = reserve(work.first_parts, group.count * outputs);
-    multiply(q, {parts, outputs});
-    for (std::size_t i = 0; i < count; ++i) {
-      const float* part = parts + group.of_candidate[i] * outputs;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const float* part = group.parts + group.of_candidate[candidates.begin + i] * outputs;
       for (std::size_t o = 0; o < outputs; ++o) sums[i * outputs + o] += part[o];
     }
+  }
+}
+
+// Parts that candidates share; none where every candidate is a group of its own, which then are in the same order.
+void RequestSequence::shared_parts(std::size_t num_candidates, Work& work) const {
+  const std::size_t outputs = tables_.layers.front().outputs;
+  for (std::size_t q = 0; q + 1 < tables_.queries.size(); ++q) {
+    Work::Group& group = work.groups[q];
+    group.parts = group.count == num_candidates ? nullptr : reserve(group.parts_memory, group.count * outputs);
+    if (group.parts != nullptr) first_part(q, {0, group.count}, {group.parts, outputs}, work);
   }
 }
 

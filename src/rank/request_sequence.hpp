@@ -43,7 +43,9 @@ class RequestSequence final : public RequestModel {
   const float* thresholds(std::size_t u, Work& work) const;
   void fill_groups(std::span<const RequestItem> candidates, bool in_network_order, Work& work) const;
   float* network_inputs(std::size_t count, Work& work) const;
-  void first_layer(std::size_t count, Work& work) const;
+  void first_part(std::size_t q, nn::RowRange groups, kernels::Product<float> sums, const Work& work) const;
+  void shared_parts(std::size_t num_candidates, Work& work) const;
+  void first_layer(nn::RowRange candidates, Work& work) const;
   void run_network(std::size_t count, const float* inputs, Work& work, std::span<float> logits) const;
   void run_layers(std::size_t first, std::size_t count, Work& work, std::span<float> logits) const;
   std::vector<double> contributions_in_order(const ScoreRequest& request, std::size_t candidate) const;

@@ -23,10 +23,12 @@ class Access {
   static Access open();
 
   /// A line a token, "SCOPE SHA256-IN-HEX [NAME]"; # opens a comment. Throws DataError with the line for anything else,
-  /// or a file that others may write.
+  /// two lines for one token, or a file that everybody may write. Others may read it (where secrets are mounted into
+  /// containers they often can): a hash of a token as line_of demands it cannot be turned back.
   static Access from_file(const std::filesystem::path& path);
 
-  /// The line for a token, and back in from_file; `neume serve --hash-token` prints it.
+  /// The line for a token, and back in from_file; `neume serve --hash-token` prints it. Throws InvalidArgument where
+  /// the token is short enough to be guessed or has bytes that a header cannot carry.
   static std::string line_of(std::string_view token, Scope scope, std::string_view name);
 
   /// `authorization` is the header's value. Takes the same time whichever token it is compared with.

@@ -1,5 +1,6 @@
 #include "serve/new_items.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 #include "base/file.hpp"
@@ -24,6 +25,17 @@ std::span<const Code> NewItems::find(std::string_view item_id) const {
 std::size_t NewItems::size() const {
   const std::shared_lock lock(mutex_);
   return items_.size();
+}
+
+std::vector<std::string> NewItems::ids() const {
+  std::vector<std::string> ids;
+  {
+    const std::shared_lock lock(mutex_);
+    ids.reserve(items_.size());
+    for (const auto& [id, codes] : items_) ids.push_back(id);
+  }
+  std::ranges::sort(ids);
+  return ids;
 }
 
 }  // namespace neume::serve

@@ -26,6 +26,9 @@ class NewItems {
 
   std::size_t size() const;
 
+  /// Ids of all of them, in order.
+  std::vector<std::string> ids() const;
+
  private:
   struct TextHash {
     using is_transparent = void;

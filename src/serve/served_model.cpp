@@ -320,6 +320,10 @@ std::size_t ServedModel::num_new_items() const {
   return impl_->new_items_.size();
 }
 
+std::vector<std::string> ServedModel::new_items() const {
+  return impl_->new_items_.ids();
+}
+
 std::vector<float> ServedModel::reference_logits(const rank::ScoreRequest& request) {
   rank::RankerBundle& bundle = impl_->bundle_;
   rank::Network<float>& network = bundle.network();

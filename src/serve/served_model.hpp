@@ -58,6 +58,8 @@ class ServedModel {
   CodesByFamily codes_of(const rank::RequestItem& item) const;
 
   std::size_t num_new_items() const;
+  /// Ids of the items that came after training, in order.
+  std::vector<std::string> new_items() const;
 
   /// Logits of a request by the path that neume evaluate takes, for comparison: slow, of items with a row alone, and
   /// never while another thread calls it or the scorer.

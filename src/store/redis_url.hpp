@@ -1,5 +1,6 @@
 #pragma once
-// redis://[[user]:password@]host[:port][/database]
+// redis://[[user]:password@]host[:port][/database]; an IPv6 host stands in brackets, and user and password may have
+// bytes written as %41, as in every URL.
 
 #include <cstdint>
 #include <string>

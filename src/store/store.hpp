@@ -19,6 +19,9 @@ class StoreError : public Error {
   using Error::Error;
 };
 
+constexpr std::size_t kMaxIdBytes = 512;            ///< of an event, user or item id; they are any bytes, at least one
+constexpr std::size_t kMaxItemBytes = 1024 * 1024;  ///< of StoredItem::value
+
 /// A user met an item. Ids are text; an integer is its decimal form.
 struct Event {
   std::string event_id;  ///< a second event of the user with the same event_id is the same event, sent again
@@ -49,6 +52,12 @@ struct ItemPage {
   std::vector<StoredItem> items;
   std::uint64_t cursor = 0;  ///< for the next call; unchanged where there was nothing new
 };
+
+/// Throw InvalidArgument, which names the field, where an id is empty or longer than kMaxIdBytes, or a value longer
+/// than kMaxItemBytes. The calls of a Store throw the same.
+void require_valid(const Event& event);
+void require_valid(const StoredItem& item);
+void require_valid_user(std::string_view user_id);
 
 /// Safe to call from several threads. Every call ends within the time limit that the store was opened with, if need be
 /// in StoreError. What a call that returned has written survives kill -9 and a restart of the machine, as far as the

@@ -103,6 +103,20 @@ TEST(IncludeDirection, SeesAForbiddenEdge) {
   EXPECT_TRUE(is_allowed({"apps/neume/x.cpp", "apps", "console.hpp", true}));
 }
 
+// What makes a header with a source of its own compile alone: tests/CMakeLists.txt gives those without one a source.
+TEST(IncludeDirection, ASourceIncludesItsOwnHeaderFirst) {
+  std::map<std::string, std::string> first_of;
+  for (const Include& include : all_includes()) first_of.emplace(include.file, include.target);
+  std::size_t checked = 0;
+  for (const auto& [file, first] : first_of) {
+    const fs::path header = fs::path(file).replace_extension(".hpp");
+    if (!file.starts_with("src/") || !file.ends_with(".cpp") || !fs::exists(kRoot / header)) continue;
+    EXPECT_EQ(first, fs::relative(header, "src").string()) << file;
+    ++checked;
+  }
+  EXPECT_GT(checked, 50u);
+}
+
 TEST(IncludeDirection, PublicHeadersIncludeStdAndThemselvesOnly) {
   // No third-party header has a name without a dot, and every header of the standard library has.
   const std::regex standard("^[a-z_]+$"), own("^neume/[a-z_]+\\.hpp$");

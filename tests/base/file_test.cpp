@@ -68,6 +68,26 @@ TEST_F(FileTest, OldFileIsThereUntilTheNewOneIsWhole) {
   EXPECT_EQ(num_files(), 1u);
 }
 
+TEST_F(FileTest, LeftoversOfKilledProcessesGoAndNothingElse) {
+  for (const char* name : {"file.tmp-1", "file.tmp-77", "file.tmp-", "file.tmp-7x", "other.tmp-1", "file", "12"})
+    write_file(folder_ / name, "");
+  remove_leftovers(folder_, [](std::string_view target) { return target == "file"; });
+  EXPECT_EQ(num_files(), 5u);
+  EXPECT_FALSE(fs::exists(folder_ / "file.tmp-1") || fs::exists(folder_ / "file.tmp-77"));
+  remove_leftovers(folder_ / "nowhere", [](std::string_view) { return true; });
+}
+
+TEST_F(FileTest, WhatWriteAtomicallyLeavesBehindIsALeftover) {
+  write_atomically(folder_ / "file", [&](const Path& temporary) {
+    std::ofstream(temporary) << "new";
+    fs::copy(temporary, folder_ / "kept");
+    remove_leftovers(folder_, [](std::string_view target) { return target == "file"; });
+    EXPECT_FALSE(fs::exists(temporary));
+    fs::rename(folder_ / "kept", temporary);
+  });
+  EXPECT_EQ(read_file(folder_ / "file"), "new");
+}
+
 TEST_F(FileTest, AWriterThatWritesNothingIsAnError) {
   EXPECT_THROW(write_atomically(folder_ / "file", [](const Path&) {}), DataError);
   EXPECT_EQ(num_files(), 0u);

@@ -103,6 +103,35 @@ void write_toml_seeds(const fs::path& folder) {
   write(folder / "train", "5sids = \"s\"\nmodel = \"din\"\nfeature = [\"item:tag\"]\nseed = 7\nthreads = 1\n");
 }
 
+/// The first character is what request_fuzzer.cpp takes for the reader.
+void write_request_seeds(const fs::path& folder) {
+  write(folder / "target", "H/v1/similar/a%20b%c3%a9?family=text&top=5");
+  write(folder / "origin", "Hhttp://127.0.0.1:8080/v1/items/7");
+  write(folder / "query", "Ifamily=text+audio&top=%35&flag");
+  write(folder / "rank",
+        R"(J{"user_id":"u","history":["a",{"item_id":7}],"candidates":["b","c"],"top":2,"exclude_history":true,)"
+        R"("explain":false})");
+  write(folder / "rank-all", R"(J{"user_id":3,"candidates":"all"})");
+  write(folder / "event", R"(K{"event_id":"e","user_id":"u","item_id":"a","timestamp":-5,"label":true})");
+  write(folder / "events", R"(K[{"user_id":"u","item_id":"\u00e9"},{"user_id":1,"item_id":2,"label":0}])");
+  write(folder / "item-embeddings", R"(L{"item_id":"n","embeddings":{"text":[0.5,-1e-3,2],"audio":[0]}})");
+  write(folder / "item-codes", R"(L{"item_id":"n","codes":{"text":[1,2,3]}})");
+  write(folder / "encode", R"(M{"embeddings":{"text":[1,2.5]}})");
+  write(folder / "model", R"(N{"variant":"new","model":"m","codebooks":"c"})");
+  write(folder / "restore", R"(O{"variant":"new"})");
+  write(folder / "infer",
+        R"(P{"id":"1","inputs":[{"name":"user_id","datatype":"BYTES","shape":[1],"data":["u"]},)"
+        R"({"name":"candidates","datatype":"BYTES","shape":[1,2],"data":["a","b"]}],"outputs":[{"name":"scores"}]})");
+}
+
+void write_tokens_seeds(const fs::path& folder) {
+  const std::string hash(64, '7');
+  write(folder / "three", "# who may call\nread " + hash + " dashboard\r\n\twrite 8" + hash.substr(1) + "\n\nadmin 9" +
+                              hash.substr(1) + " # night\n");
+  write(folder / "mark", "\xEF\xBB\xBFread " + hash);
+  write(folder / "short", "read " + hash.substr(1));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -115,5 +144,7 @@ int main(int argc, char** argv) {
   write_safetensors_seeds(folder / "safetensors");
   write_codebook_seeds(folder / "codebook");
   write_toml_seeds(folder / "toml");
+  write_request_seeds(folder / "request");
+  write_tokens_seeds(folder / "tokens");
   return 0;
 }

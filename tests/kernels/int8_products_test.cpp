@@ -53,16 +53,40 @@ double score(const Case& c, std::size_t i, std::size_t j, bool has_table) {
   return sum - own;
 }
 
+/// The scores of every panel are below all true ones; `second` below all but one, where the row's list has its codes.
+void check_scores(const Case& c, std::size_t i, bool has_table, std::span<const PanelScores> scores) {
+  for (std::size_t p = 0; p < scores.size(); ++p) {
+    std::vector<double> truth;
+    for (std::size_t j = p * kCodeGroup; j < std::min(c.codewords.rows(), (p + 1) * kCodeGroup); ++j)
+      truth.push_back(score(c, i, j, has_table));
+    std::ranges::sort(truth);
+    EXPECT_LE(double{scores[p].lowest}, truth.front());
+    if (p == 0 && truth.size() > 1) {  // the first panel is always listed
+      EXPECT_LE(double{scores[p].second}, truth[1]);
+      EXPECT_GE(scores[p].second, scores[p].lowest);
+    }
+  }
+}
+
 /// Codes on the lists; every list holds the nearest code and its bound is not below that code's score.
 std::size_t check_lists(const Case& c, bool has_table) {
   const std::size_t num_codes = c.codewords.rows();
   const Int8Codewords codewords(c.codewords.view(), c.bias);
   Int8Rows rows(c.rows.rows(), c.rows.cols());
-  rows.round(c.rows.data(), c.rows.rows());
+  std::vector<std::uint8_t> numbers(c.rows.rows());
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    rows.round(i, c.rows.row(i).data());
+    numbers[i] = static_cast<std::uint8_t>(i);
+  }
   std::vector<ScoreTable> tables;
   if (has_table) tables.push_back({c.table.data(), num_codes, c.codes.data(), 1});
   std::vector<Shortlist> lists(c.rows.rows());
-  shortlist_codes(codewords, rows, tables, 6.0f, lists);
+  const std::size_t num_panels = codewords.num_panels();
+  std::vector<PanelScores> scores(lists.size() * num_panels);
+  for (std::size_t p = 0; p < num_panels; ++p)
+    shortlist_panel(codewords, rows, {p, numbers, tables, 6.0f, scores.data() + p, num_panels}, lists);
+  for (std::size_t i = 0; i < lists.size(); ++i)
+    check_scores(c, i, has_table, {scores.data() + i * num_panels, num_panels});
   std::size_t held = 0;
   for (std::size_t i = 0; i < lists.size(); ++i) {
     std::size_t best = 0;

@@ -26,13 +26,6 @@ struct Layer {
   CodebookLayer codebook;
 };
 
-Matrix random_rows(std::size_t count, std::size_t width, std::uint64_t seed) {
-  base::Random random(seed);
-  Matrix rows(count, width);
-  for (float& x : rows.flat()) x = static_cast<float>(random.normal());
-  return rows;
-}
-
 Layer make_layer(std::size_t width, std::size_t num_codes, double prefix_weight) {
   Layer layer;
   layer.rows = random_rows(kBlockRows, width, width);
@@ -123,20 +116,31 @@ TEST(Assignment, RowsFarAwayFromAllCodewords) {
   check_every_search(std::move(layer), 0.0);
 }
 
-/// A few Lloyd iterations of the third layer of a psrq.
-std::vector<float> fitted(Search search, std::size_t num_threads, double prefix_weight) {
+/// Lloyd iterations of the second layer of a psrq, until nearly nothing changes: rows pass over panels by then.
+std::vector<float> fitted(Search search, std::size_t num_threads, double prefix_weight, float scale = 1.0f) {
   const Threads threads(num_threads);
-  const Matrix rows = mixture_rows(5000, 48, 300, 12);
+  Matrix rows = mixture_rows(5000, 48, 300, 12);
+  for (float& x : rows.flat()) x *= scale;
   std::vector<CodebookLayer> earlier(prefix_weight > 0.0 ? 1 : 0);
   std::vector<Code> codes(rows.rows());
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<Code>(i % 5);
   for (CodebookLayer& layer : earlier) layer.residual = random_rows(5, 48, 2);
   const KMeansProblem problem{rows.view(), earlier, codes.data(), 1, prefix_weight, search};
-  const KMeansFit fit = fit_kmeans(problem, {100, 8, 0.0, 3, false});
+  const KMeansFit fit = fit_kmeans(problem, {300, 30, 0.0, 3, false});
   std::vector<float> values(fit.codebook.residual.flat().begin(), fit.codebook.residual.flat().end());
   values.insert(values.end(), fit.labels.begin(), fit.labels.end());
   for (const double objective : fit.report.objective) values.push_back(static_cast<float>(objective));
   return values;
+}
+
+/// The nearest codeword by exact_distance, one by one.
+Code nearest_of_all(const CodebookLayer& codebook, std::span<const float> row) {
+  Code best = 0;
+  for (std::size_t j = 1; j < codebook.size(); ++j)
+    if (kernels::exact_distance(row, codebook.residual.row(j)) <
+        kernels::exact_distance(row, codebook.residual.row(best)))
+      best = static_cast<Code>(j);
+  return best;
 }
 
 TEST(Assignment, FitsAreEqualByteForByteWithAndWithoutTheFilter) {
@@ -144,6 +148,35 @@ TEST(Assignment, FitsAreEqualByteForByteWithAndWithoutTheFilter) {
     const std::vector<float> expected = fitted(Search::plain, 1, prefix_weight);
     EXPECT_EQ(fitted(Search::filtered, 1, prefix_weight), expected);
     EXPECT_EQ(fitted(Search::filtered, 2, prefix_weight), expected);
+  }
+}
+
+TEST(Assignment, FitsOfTinyAndHugeRowsAreEqualWithAndWithoutTheFilter) {
+  for (const float scale : {1e-12f, 1e12f, 3e17f})
+    EXPECT_EQ(fitted(Search::filtered, 2, 0.0, scale), fitted(Search::plain, 2, 0.0, scale)) << scale;
+}
+
+/// What a pass knows from the passes before must not change a label, whatever happened to the codewords between.
+TEST(Assignment, BoundsFollowCodewordsThatJump) {
+  const Matrix rows = mixture_rows(3000, 48, 400, 5);
+  for (const Search search : {Search::plain, Search::filtered}) {
+    const KMeansProblem problem{rows.view(), {}, nullptr, 0, 0.0, search};
+    Lloyd lloyd(problem, first_codebook(problem, {200, 1, 0.0, 9, false}));
+    std::vector<Code> labels_by_hand(rows.rows());
+    for (std::size_t pass = 0; pass < 12; ++pass) {
+      lloyd.assign();
+      for (std::size_t i = 0; i < rows.rows(); i += 7)
+        ASSERT_EQ(lloyd.labels()[i], nearest_of_all(lloyd.codebook(), rows.row(i))) << "pass " << pass << ", row " << i;
+      lloyd.update();
+      if (pass % 3 == 2) {
+        const std::pair<std::size_t, std::size_t> places[] = {{pass, 100 * pass}, {150 + pass, 7 * pass}};
+        lloyd.reseed(places);
+      }
+      if (pass == 7) {
+        for (std::size_t i = 0; i < rows.rows(); ++i) labels_by_hand[i] = static_cast<Code>(i % 200);
+        lloyd.assign_to(labels_by_hand);
+      }
+    }
   }
 }
 

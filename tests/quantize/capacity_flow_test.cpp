@@ -33,13 +33,6 @@ Matrix column(const std::vector<float>& values) {
   return matrix;
 }
 
-Matrix random_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed) {
-  base::Random random(seed);
-  Matrix matrix(rows, cols);
-  for (float& x : matrix.flat()) x = static_cast<float>(random.normal());
-  return matrix;
-}
-
 double distance(std::span<const float> a, std::span<const float> b) {
   double sum = 0.0;
   for (std::size_t j = 0; j < a.size(); ++j) sum += (double{a[j]} - b[j]) * (double{a[j]} - b[j]);
@@ -60,7 +53,7 @@ std::vector<std::size_t> counts_of(const std::vector<std::size_t>& codes, std::s
 
 TEST(CandidateLists, AreTheBestCodesInOrder) {
   const std::size_t num_codes = kCodesAtOnce + 90;  // searched in two parts
-  const Matrix rows = random_matrix(300, 3, 1), codewords = random_matrix(num_codes, 3, 2);
+  const Matrix rows = random_rows(300, 3, 1), codewords = random_rows(num_codes, 3, 2);
   std::vector<double> prices(num_codes);
   for (std::size_t j = 0; j < num_codes; ++j) prices[j] = 0.001 * static_cast<double>(j % 7);
   const CodebookLayer codebook = priced_codebook(codewords, prices);
@@ -155,7 +148,7 @@ TEST(CapacityFlow, IsAsCheapAsTheHungarianMethodFromAnyPrices) {
   base::Random random(3);
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const std::size_t num_rows = 2 + random.index(39), num_codes = 1 + random.index(std::min<std::size_t>(num_rows, 9));
-    const Matrix rows = random_matrix(num_rows, 2, 100 + seed), codewords = random_matrix(num_codes, 2, 200 + seed);
+    const Matrix rows = random_rows(num_rows, 2, 100 + seed), codewords = random_rows(num_codes, 2, 200 + seed);
     const std::size_t capacity = (num_rows + num_codes - 1) / num_codes + random.index(2);
     std::vector<double> start(num_codes);
     for (double& price : start) price = random.index(3) == 0 ? 0.0 : std::abs(random.normal());
@@ -182,7 +175,7 @@ TEST(CapacityFlow, IsAsCheapAsTheHungarianMethodFromAnyPrices) {
 // another is at most the mean of every cycle, and centred prices reach the smallest mean.
 TEST(CapacityFlow, CentredPricesAreAsClearAsCanBe) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const Matrix rows = random_matrix(30, 2, 300 + seed), codewords = random_matrix(3, 2, 400 + seed);
+    const Matrix rows = random_rows(30, 2, 300 + seed), codewords = random_rows(3, 2, 400 + seed);
     CandidateLists lists(30, 3);
     lists.gather(rows.view(), priced_codebook(codewords));
     const std::vector<std::uint8_t> surplus(30);
@@ -225,7 +218,7 @@ TEST(CapacityFlow, CountsRowsAgainstPlaces) {
 
 TEST(PriceAscent, BringsClustersNearTheirCapacity) {
   const std::size_t num_rows = 4000, num_codes = 40;
-  const Matrix rows = random_matrix(num_rows, 4, 8), codewords = random_matrix(num_codes, 4, 9);
+  const Matrix rows = random_rows(num_rows, 4, 8), codewords = random_rows(num_codes, 4, 9);
   CandidateLists lists(num_rows, num_codes);
   lists.gather(rows.view(), priced_codebook(codewords));
   const std::vector<std::uint8_t> surplus(num_rows);

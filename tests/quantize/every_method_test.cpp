@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <functional>
 #include <set>
 #include <string>
 
@@ -17,20 +16,15 @@
 namespace neume {
 namespace {
 
-struct Case {
-  std::string name;
-  QuantizerMethod method;
-  std::function<void(QuantizerOptions&)> change = [](QuantizerOptions&) {};
-};
+using Case = MethodCase;
 
 QuantizerOptions options_of(const Case& method) {
-  QuantizerOptions options = small_options(method.method);
-  options.rqvae.hidden = {16};
-  options.rqvae.latent_width = 8;
-  options.rqvae.epochs = 3;
-  options.rqvae.batch_size = 64;
-  method.change(options);
-  return options;
+  RqVaeOptions rqvae;
+  rqvae.hidden = {16};
+  rqvae.latent_width = 8;
+  rqvae.epochs = 3;
+  rqvae.batch_size = 64;
+  return method.options(rqvae);
 }
 
 class EveryMethod : public testing::TestWithParam<Case> {};

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,20 +20,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Case {
-  std::string name;
-  QuantizerMethod method;
-  std::function<void(QuantizerOptions&)> change = [](QuantizerOptions&) {};
-};
+using Case = MethodCase;
 
 QuantizerOptions options_of(const Case& method) {
-  QuantizerOptions options = small_options(method.method);
-  options.rqvae.hidden = {64};
-  options.rqvae.latent_width = 8;
-  options.rqvae.epochs = 150;
-  options.rqvae.batch_size = 16;
-  method.change(options);
-  return options;
+  RqVaeOptions rqvae;
+  rqvae.hidden = {64};
+  rqvae.latent_width = 8;
+  rqvae.epochs = 150;
+  rqvae.batch_size = 16;
+  return method.options(rqvae);
 }
 
 struct Killed : std::runtime_error {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include <neume/quantizer.hpp>
@@ -25,6 +27,14 @@ inline Matrix mixture_rows(std::size_t rows, std::size_t width, std::size_t comp
     for (std::size_t j = 0; j < width; ++j) data.row(i)[j] = centre[j] + 0.7f * static_cast<float>(random.normal());
   }
   return data;
+}
+
+/// One Gaussian, without structure.
+inline Matrix random_rows(std::size_t count, std::size_t width, std::uint64_t seed) {
+  base::Random random(seed);
+  Matrix rows(count, width);
+  for (float& x : rows.flat()) x = static_cast<float>(random.normal());
+  return rows;
 }
 
 inline oracle::Rows to_oracle(ConstMatrixView rows) {
@@ -79,6 +89,21 @@ inline QuantizerOptions small_options(QuantizerMethod method = QuantizerMethod::
   options.seed = 5;
   return options;
 }
+
+/// One of the quantizers that a law holds for: a method, and what it changes of small_options().
+struct MethodCase {
+  std::string name;
+  QuantizerMethod method;
+  std::function<void(QuantizerOptions&)> change = [](QuantizerOptions&) {};
+
+  /// `rqvae` is for method rqvae: how long it trains is what a test's time goes to.
+  QuantizerOptions options(const RqVaeOptions& rqvae) const {
+    QuantizerOptions options = small_options(method);
+    options.rqvae = rqvae;
+    change(options);
+    return options;
+  }
+};
 
 inline std::vector<Code> encode_rows(const Quantizer& quantizer, ConstMatrixView rows) {
   std::vector<Code> codes(rows.rows * quantizer.num_layers());

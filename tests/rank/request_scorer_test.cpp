@@ -30,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kItems = 45;
 constexpr std::size_t kUsers = 30;
 constexpr std::size_t kHistory = 20;
+constexpr std::size_t kExact = 10;  // candidates a batch that are scored in double
 
 struct Case {
   std::string name;
@@ -177,6 +178,14 @@ class Requests : public testing::TestWithParam<Case> {
     return logits;
   }
 
+  void expect_equal_to_the_network();
+  void expect_independent_candidates();
+  void expect_same_bits_on_all_threads();
+  void expect_contributions_of_history();
+  void expect_contributions_of_sources();
+  void expect_refusals();
+  void expect_new_items_by_their_codes();
+
   fs::path folder_;
   std::unique_ptr<RankerBundle> bundle_;
 };
@@ -206,7 +215,7 @@ void expect_near(float found, float expected, const std::string& what) {
   EXPECT_NEAR(found, expected, 1e-5f * std::max(1.0f, std::abs(expected))) << what;
 }
 
-TEST_P(Requests, EqualTheNetwork) {
+void Requests::expect_equal_to_the_network() {
   const RequestScorer scorer(*bundle_);
   const auto candidates = every_item_and_some_twice();
   for (const std::size_t length : {0u, 1u, 5u, 20u}) {
@@ -222,7 +231,7 @@ TEST_P(Requests, EqualTheNetwork) {
   }
 }
 
-TEST_P(Requests, CandidatesDoNotDependOnEachOther) {
+void Requests::expect_independent_candidates() {
   const RequestScorer scorer(*bundle_);
   const auto candidates = every_item_and_some_twice();
   const auto history = items_of(20, 5);
@@ -238,7 +247,7 @@ TEST_P(Requests, CandidatesDoNotDependOnEachOther) {
   }
 }
 
-TEST_P(Requests, ThreadsAndLimitsChangeNoBit) {
+void Requests::expect_same_bits_on_all_threads() {
   const RequestScorer scorer(*bundle_);
   const auto candidates = every_item_and_some_twice();
   std::vector<std::vector<RequestItem>> histories;
@@ -262,7 +271,7 @@ TEST_P(Requests, ThreadsAndLimitsChangeNoBit) {
   EXPECT_EQ(differing, std::vector<std::size_t>(4, 0));
 }
 
-TEST_P(Requests, HistoryContributesWhatIsMissingWithoutIt) {
+void Requests::expect_contributions_of_history() {
   const RequestScorer scorer(*bundle_);
   const auto candidates = every_item_and_some_twice();
   for (const std::size_t length : {1u, 12u}) {
@@ -285,7 +294,7 @@ TEST_P(Requests, HistoryContributesWhatIsMissingWithoutIt) {
 }
 
 // A net whose output weights and bias are zero gives every history item the weight 0: its source is not there.
-TEST_P(Requests, SourcesContributeWhatIsMissingWithoutThem) {
+void Requests::expect_contributions_of_sources() {
   const auto candidates = every_item_and_some_twice();
   const auto history = items_of(12, 9);
   const Explanation explanation = RequestScorer(*bundle_).explain({1, history, candidates}, 7, 0);
@@ -309,7 +318,7 @@ TEST_P(Requests, SourcesContributeWhatIsMissingWithoutThem) {
   }
 }
 
-TEST_P(Requests, WhatIsOutOfRangeIsNamed) {
+void Requests::expect_refusals() {
   const RequestScorer scorer(*bundle_);
   const std::vector<RequestItem> good = {{1}}, beyond = {{kItems}}, new_item = {{}};
   float logit = 0.0f;
@@ -330,7 +339,7 @@ TEST_P(Requests, WhatIsOutOfRangeIsNamed) {
 }
 
 // An item whose embedding is zero adds nothing to a sum over item embeddings: a new item is like it.
-TEST_P(Requests, NewItemsAreScoredByTheirCodes) {
+void Requests::expect_new_items_by_their_codes() {
   const RequestScorer first(*bundle_);
   const bool has_codes = !bundle_->codes().families().empty();
   const RankerModel model = bundle_->options().model;
@@ -353,6 +362,73 @@ TEST_P(Requests, NewItemsAreScoredByTheirCodes) {
     const auto logits = score(RequestScorer(*bundle_), {1, new_history, candidates});
     for (std::size_t i = 0; i < 2; ++i) expect_near(logits[i], expected[i], "new item " + std::to_string(row));
     EXPECT_EQ(RequestScorer(*bundle_).explain({1, new_history, candidates}, 0, 9).history.size(), 4u);
+  }
+}
+
+// One training a model serves all its tests of a kind.
+TEST_P(Requests, AreScoredAsTheNetworkScores) {
+  expect_equal_to_the_network();
+  expect_independent_candidates();
+  expect_same_bits_on_all_threads();
+  expect_new_items_by_their_codes();
+}
+
+TEST_P(Requests, AreExplainedOrRefused) {
+  expect_contributions_of_history();
+  expect_refusals();
+  expect_contributions_of_sources();
+}
+
+/// A float model and the same in double, with a history as long as `length`.
+struct LongHistory {
+  explicit LongHistory(std::size_t length, std::uint64_t seed)
+      : sids(make_sids(400, seed)), codes(sids, {"text", "audio", "joint"}) {
+    ModelSpec spec = small_spec(mcca_units(codes, 2));
+    spec.max_batch = kExact;
+    spec.max_history = length;
+    model = std::make_unique<SequenceModel<float>>(spec, codes, seed);
+    exact = std::make_unique<SequenceModel<double>>(spec, codes, seed);
+    const auto from = model->parameters();
+    const auto to = exact->parameters();
+    for (std::size_t p = 0; p < from.size(); ++p) {
+      for (std::size_t r = 0; r < from[p].rows; ++r) {
+        std::copy_n(from[p].values.row(r), from[p].cols, to[p].values.row(r));
+      }
+    }
+    exact->parameters_changed();
+    base::Random random(seed);
+    history.resize(length);
+    for (auto& item : history) item.row = static_cast<std::uint32_t>(400 * random.uniform() * random.uniform());
+    for (std::uint32_t row = 0; row < 400; ++row) candidates.push_back({row});
+  }
+
+  SemanticIds sids;
+  ItemCodes codes;
+  std::unique_ptr<SequenceModel<float>> model;
+  std::unique_ptr<SequenceModel<double>> exact;
+  std::vector<RequestItem> history, candidates;
+};
+
+TEST(LongHistories, AreExact) {
+  for (const std::size_t length : {50u, 300u, 10000u}) {
+    LongHistory lived(length, length);
+    const data::FeatureSet no_features;
+    const RequestSequence scorer(*lived.model, lived.codes, no_features, true);
+    std::vector<float> logits(400);
+    scorer.score({0, lived.history, lived.candidates}, logits);
+    for (std::size_t begin = 0; begin < 400; begin += 200) {
+      Batch batch;
+      batch.clear();
+      for (std::size_t i = begin; i < begin + kExact; ++i) {
+        for (const auto& item : lived.history) batch.history.push_back(item.row);
+        batch.add(lived.candidates[i].row, 0.0f);
+      }
+      std::vector<double> exact(kExact);
+      lived.exact->score(batch, exact);
+      for (std::size_t i = 0; i < kExact; ++i) {
+        expect_near(logits[begin + i], static_cast<float>(exact[i]), "history of " + std::to_string(length));
+      }
+    }
   }
 }
 
