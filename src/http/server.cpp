@@ -129,6 +129,11 @@ bool is_request_id(std::string_view text) {
   return !text.empty() && text.size() <= kRequestIdBytes && std::all_of(text.begin(), text.end(), is_plain);
 }
 
+/// Boost's own kind of view, which does not become the standard one by itself.
+std::string_view plain(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
 bool all_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -145,7 +150,7 @@ bool is_same_origin(std::string_view origin, std::string_view host) {
 std::optional<Response> header_refusal(const beast_http::request_header<>& header) {
   using beast_http::field;
   if (header.count(field::content_length) > 1) return error_response(400, "more than one Content-Length");
-  if (header.count(field::content_length) == 1 && !all_digits(header[field::content_length])) {
+  if (header.count(field::content_length) == 1 && !all_digits(plain(header[field::content_length]))) {
     return error_response(400, "Content-Length is not a number");
   }
   if (header.count(field::transfer_encoding) > 0) {
@@ -164,7 +169,7 @@ std::optional<Response> header_refusal(const beast_http::request_header<>& heade
       !boost::beast::iequals(header[field::content_encoding], "identity")) {
     return error_response(415, "Content-Encoding is not understood; send the body as it is");
   }
-  if (header.count(field::origin) > 0 && !is_same_origin(header[field::origin], header[field::host])) {
+  if (header.count(field::origin) > 0 && !is_same_origin(plain(header[field::origin]), plain(header[field::host]))) {
     return error_response(403, "requests of web pages from elsewhere are refused");
   }
   if (header.count(field::authorization) > 1) return error_response(400, "more than one Authorization header");
@@ -317,17 +322,17 @@ Task<bool> Connection::serve_request() {
 /// What the headers say, as handlers see it; or why they are refused.
 std::optional<Response> Connection::read_head(const Parser& parser, Request& request) {
   const auto& header = parser.get();
-  const std::string_view id = header["X-Request-Id"];
+  const std::string_view id = plain(header["X-Request-Id"]);
   if (is_request_id(id)) request.request_id = id;
-  request.method = header.method_string();
+  request.method = plain(header.method_string());
   head_only_ = request.method == "HEAD";
   if (head_only_) request.method = "GET";
   if (auto refusal = header_refusal(header)) return refusal;
-  std::optional<Target> target = parse_target(header.target());
+  std::optional<Target> target = parse_target(plain(header.target()));
   if (!target) return error_response(400, "expected a path that begins with / and is percent-encoded UTF-8");
   request.path = std::move(target->path);
   request.query = std::move(target->query);
-  request.authorization = header[beast_http::field::authorization];
+  request.authorization = plain(header[beast_http::field::authorization]);
   if (request.request_id.empty()) request.request_id = shared_.ids.next();
   return std::nullopt;
 }

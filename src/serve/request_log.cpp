@@ -56,9 +56,9 @@ RequestLog::~RequestLog() {
 }
 
 void RequestLog::request(const http::Request& request, const http::Response& response, const http::Timing& timing) {
-  const LogLevel level = response.status < 400   ? LogLevel::info
-                         : response.status < 500 ? LogLevel::warn
-                                                 : LogLevel::error;
+  const LogLevel level = response.status < 400    ? LogLevel::info
+                         : response.status == 500 ? LogLevel::error
+                                                  : LogLevel::warn;
   if (level < level_) return;
   OrderedJson json = opening(level);
   json["request_id"] = request.request_id;

@@ -28,7 +28,7 @@ class RequestLog {
   /// Writes what waits.
   ~RequestLog();
 
-  /// An answer: info below 400, warn below 500, else error.
+  /// An answer: info below 400, error for 500, else warn.
   void request(const http::Request& request, const http::Response& response, const http::Timing& timing);
 
   /// Something that happened; `request_id` may be empty.

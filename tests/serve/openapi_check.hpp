@@ -34,6 +34,8 @@ class OpenApiCheck {
 
   /// What is wrong with a value.
   std::string problem_of(const Json& value, const Json& schema, const std::string& place) const {
+    // First, as the other keywords look into the value.
+    if (schema.contains("type") && !is_of_type(value, schema["type"])) return place + " is no " + schema["type"].dump();
     for (const auto& [keyword, rule] : schema.items()) {
       const std::string problem = problem_with(keyword, rule, value, schema, place);
       if (!problem.empty()) return problem;
@@ -47,7 +49,6 @@ class OpenApiCheck {
     if (keyword == "$ref") {
       return problem_of(value, document_.at(Json::json_pointer(rule.get<std::string>().substr(1))), place);
     }
-    if (keyword == "type") return is_of_type(value, rule) ? "" : place + " is no " + rule.dump();
     if (keyword == "enum") return has(rule, value) ? "" : place + " is none of " + rule.dump();
     if (keyword == "oneOf") return problem_of_choice(value, rule, place);
     if (keyword == "minimum") return value < rule ? place + " is below " + rule.dump() : "";
@@ -58,7 +59,7 @@ class OpenApiCheck {
     if (keyword == "required") return problem_of_required(value, rule, place);
     if (keyword == "properties") return problem_of_properties(value, rule, place);
     if (keyword == "additionalProperties") return problem_of_others(value, schema, place);
-    return keyword == "description" ? "" : "the check does not know the keyword " + keyword;
+    return keyword == "description" || keyword == "type" ? "" : "the check does not know the keyword " + keyword;
   }
 
   static bool has(const Json& list, const Json& value) {
