@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <mutex>
+#include <thread>
 
 #include <neume/error.hpp>
 
@@ -19,7 +21,8 @@ namespace neume::serve {
 
 namespace {
 
-constexpr std::size_t kItemsAtOnce = 256;  // of the store, while others that add an item wait
+constexpr std::size_t kItemsAtOnce = 256;              // of the store, while others that add an item wait
+constexpr std::chrono::milliseconds kBetweenPages{1};  // in which these get the mutex, which is not fair
 
 using Model = std::shared_ptr<ServedModel>;
 
@@ -167,7 +170,7 @@ class Models::Impl {
 /// put again meanwhile does not get its older value back.
 void Models::Impl::fill(ServedModel& model) {
   std::uint64_t cursor = 0;
-  for (;;) {
+  for (;; std::this_thread::sleep_for(kBetweenPages)) {
     const std::lock_guard lock(items_mutex_);
     const store::ItemPage page = store_.items_since(cursor, kItemsAtOnce);
     if (page.items.empty()) return;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <set>
@@ -191,6 +192,7 @@ TEST_F(ModelsTest, RequestsGoOnWhileModelsAreReplaced) {
       store_.put_item(item);
       EXPECT_TRUE(models.add_item(item).empty());
       ++added;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
   for (std::size_t i = 0; i < 10; ++i) models.swap("a", folders[i % 2]);
