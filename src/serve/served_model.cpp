@@ -132,6 +132,7 @@ void ServedModel::Impl::check_modalities(const Embeddings& embeddings) const {
     const auto width = widths.find(modality);
     if (width == widths.end()) {
       std::vector<std::string> names;
+      names.reserve(widths.size());
       for (const auto& entry : widths) names.push_back(entry.first);
       throw InvalidArgument(
           fmt::format("embeddings: no codebook reads modality {}; known: {}", modality, fmt::join(names, ", ")));

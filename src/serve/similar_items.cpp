@@ -71,6 +71,7 @@ const FamilyLayout& find_family(const ServedModel& model, const CodesByFamily& c
   const auto family = std::ranges::find(families, name, &FamilyLayout::name);
   if (family == families.end()) {
     std::vector<std::string> names;
+    names.reserve(families.size());
     for (const FamilyLayout& known : families) names.push_back(known.name);
     throw RequestError(400, fmt::format("family: expected one of {}", fmt::join(names, ", ")));
   }
@@ -185,6 +186,7 @@ std::vector<SimilarItem> similar_items(const ServedModel& model, const std::stri
       found, [&](const Found& entry) { return entry.common_prefix == id.size() && items.name(entry.item) == item_id; });
   keep_best(found, top);
   std::vector<SimilarItem> similar;
+  similar.reserve(found.size());
   for (const Found& entry : found) {
     similar.push_back({items.name(entry.item), entry.common_prefix, std::sqrt(entry.distance)});
   }
