@@ -3,10 +3,10 @@
 // share an ID: what sharing saves is left out. Before it reports a time it checks logits against double arithmetic.
 //
 //   serve_bench [--items 1387247] [--candidates 1000] [--requests 200] [--bf16 1] [--network 1]
-//               [--histories 20,100,1000,10000] [--dump FOLDER]
+//               [--histories 20,100,1000,10000] [--kind distinct|drawn] [--dump FOLDER]
 //
-// Histories: that of `events` events with repetition, drawn by Zipf's law (exponent 1) over 2,000 tracks of the
-// user's own, and that of as many distinct tracks. --network 1 also times the network on the same samples. --dump
+// Histories: as many distinct tracks as events, and events drawn with repetition by Zipf's law (exponent 1) over 2,000
+// tracks of the user's own; both unless one is named. --network 1 also times the network on the same samples. --dump
 // writes one request's tables and logits for bench/peers/rank_request_torch.py.
 
 #include <fmt/format.h>
@@ -44,6 +44,7 @@ struct Settings {
   bool bf16 = false;
   bool network = false;
   std::vector<std::size_t> histories = {20, 100, 1000, 10000};
+  std::string kind;  // empty: both
   std::string dump;
 };
 
@@ -57,6 +58,7 @@ Settings parse(int argc, char** argv) {
     if (name == "--requests") settings.requests = number();
     if (name == "--bf16") settings.bf16 = number() != 0;
     if (name == "--network") settings.network = number() != 0;
+    if (name == "--kind") settings.kind = value;
     if (name == "--dump") settings.dump = value;
     if (name != "--histories") continue;
     settings.histories.clear();
@@ -107,7 +109,7 @@ std::vector<RequestItem> distinct_tracks(const Settings& settings, std::size_t c
   return items;
 }
 
-std::vector<RequestItem> repeated_tracks(const Settings& settings, std::size_t events, base::Random& random) {
+std::vector<RequestItem> drawn_tracks(const Settings& settings, std::size_t events, base::Random& random) {
   const auto tracks = distinct_tracks(settings, kOwnTracks, random);
   std::vector<double> sums;
   double sum = 0.0;
@@ -321,11 +323,12 @@ int main(int argc, char** argv) {
   fmt::print("{:>8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>10}\n", "events", "distinct", "median", "p99",
              "lowest", "highest", "error", "network", "its error");
   for (const std::size_t events : settings.histories) {
-    std::vector<std::vector<RequestItem>> distinct, repeated;
+    std::vector<std::vector<RequestItem>> distinct, drawn;
     for (std::size_t i = 0; i < 8; ++i) {
       distinct.push_back(distinct_tracks(settings, events, random));
-      repeated.push_back(repeated_tracks(settings, events, random));
+      drawn.push_back(drawn_tracks(settings, events, random));
     }
-    if (!measure(bench, events, distinct, "distinct") || !measure(bench, events, repeated, "repeated")) return 1;
+    if (settings.kind != "drawn" && !measure(bench, events, distinct, "distinct")) return 1;
+    if (settings.kind != "distinct" && !measure(bench, events, drawn, "drawn")) return 1;
   }
 }

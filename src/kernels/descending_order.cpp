@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <utility>
 
 namespace neume::kernels {
@@ -9,19 +10,35 @@ namespace neume::kernels {
 namespace {
 
 constexpr std::size_t kDigits = 256;
+constexpr std::size_t kKeyBits = 16;
 constexpr float kLargestKey = 65535.0f;
-constexpr std::size_t kAtOnce = 8;  // values side by side: a vector, for the compiler
+constexpr std::size_t kAtOnce = 16;       // values side by side: a vector, for the compiler
+constexpr std::size_t kMovesAValue = 16;  // of the insertion sort, before another is quicker
 
-bool comes_before(const RankedValue& a, const RankedValue& b) {
-  return a.value != b.value ? a.value > b.value : a.index < b.index;
+/// counts[d] = how many come before digit d.
+void to_places(std::array<std::uint32_t, kDigits>& counts) {
+  std::uint32_t place = 0;
+  for (std::uint32_t& count : counts) place += std::exchange(count, place);
 }
 
-struct Range {
-  float smallest;
-  float largest;
-};
+/// Sorts what is nearly in order; gives up after some moves, as an outlier leaves all others one key.
+bool insertion_sort(std::span<RankedValue> ranked) {
+  std::size_t moves_left = kMovesAValue * ranked.size();
+  for (std::size_t i = 1; i < ranked.size(); ++i) {
+    if (ranked[i].value <= ranked[i - 1].value) continue;
+    const RankedValue moved = ranked[i];
+    std::size_t to = i;
+    for (; to > 0 && moved.value > ranked[to - 1].value; --to) ranked[to] = ranked[to - 1];
+    ranked[to] = moved;
+    if (i - to > moves_left) return false;
+    moves_left -= i - to;
+  }
+  return true;
+}
 
-Range range_of(std::span<const float> values) {
+}  // namespace
+
+DescendingOrder::Range DescendingOrder::range_of(std::span<const float> values) {
   std::array<float, kAtOnce> least, most;
   least.fill(values[0]);
   most.fill(values[0]);
@@ -41,50 +58,48 @@ Range range_of(std::span<const float> values) {
   return range;
 }
 
-/// counts[d] = how many come before digit d.
-void to_places(std::array<std::uint32_t, kDigits>& counts) {
-  std::uint32_t place = 0;
-  for (std::uint32_t& count : counts) place += std::exchange(count, place);
-}
-
-}  // namespace
-
-void DescendingOrder::make_keys(std::span<const float> values) {
-  const Range range = range_of(values);
+template <class Keyed>
+void DescendingOrder::order_by_keys(std::span<const float> values, Range range, std::span<RankedValue> ranked) {
+  constexpr std::size_t kIndexBits = sizeof(Keyed) * CHAR_BIT - kKeyBits;
+  constexpr Keyed kIndexMask = (Keyed{1} << kIndexBits) - 1;
+  const auto low_digit = [](Keyed keyed) { return static_cast<std::size_t>(keyed >> kIndexBits) % kDigits; };
+  const auto high_digit = [](Keyed keyed) { return static_cast<std::size_t>(keyed >> kIndexBits) / kDigits; };
+  const std::size_t count = values.size();
+  memory_.resize(2 * count);
+  const std::span<Keyed> by_index(reinterpret_cast<Keyed*>(memory_.data()), count);
+  const std::span<Keyed> by_low(by_index.data() + count, count);
   const float scale = range.largest > range.smallest ? kLargestKey / (range.largest - range.smallest) : 0.0f;
-  keys_.resize(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const float key = (range.largest - values[i]) * scale;
-    keys_[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(key < kLargestKey ? key : kLargestKey));
+    const auto whole = static_cast<std::int32_t>(key < kLargestKey ? key : kLargestKey);
+    by_index[i] = static_cast<Keyed>(whole) << kIndexBits | static_cast<Keyed>(i);
+  }
+  std::array<std::uint32_t, kDigits> low{}, high{};
+  for (const Keyed keyed : by_index) {
+    ++low[low_digit(keyed)];
+    ++high[high_digit(keyed)];
+  }
+  to_places(low);
+  to_places(high);
+  for (const Keyed keyed : by_index) by_low[low[low_digit(keyed)]++] = keyed;
+  for (const Keyed keyed : by_low) {
+    const auto index = static_cast<std::uint32_t>(keyed & kIndexMask);
+    ranked[high[high_digit(keyed)]++] = {values[index], index};
   }
 }
 
 void DescendingOrder::order(std::span<const float> values, std::span<RankedValue> ranked) {
-  const std::size_t count = values.size();
-  if (count == 0) return;
-  make_keys(values);
-  std::array<std::uint32_t, kDigits> low{}, high{};
-  for (const std::uint32_t key : keys_) {
-    ++low[key % kDigits];
-    ++high[key / kDigits];
+  if (values.empty()) return;
+  const Range range = range_of(values);
+  if (values.size() <= std::size_t{1} << kKeyBits) {
+    order_by_keys<std::uint32_t>(values, range, ranked);
+  } else {
+    order_by_keys<std::uint64_t>(values, range, ranked);
   }
-  to_places(low);
-  to_places(high);
-  by_low_.resize(count);
-  by_key_.resize(count);
-  for (std::size_t i = 0; i < count; ++i)
-    by_low_[low[keys_[i] % kDigits]++] = {keys_[i], static_cast<std::uint32_t>(i)};
-  for (const Keyed& keyed : by_low_) by_key_[high[keyed.key / kDigits]++] = keyed;
-  std::size_t first = 0;  // of those with the present key
-  for (std::size_t i = 0; i < count; ++i) {
-    ranked[i] = {values[by_key_[i].index], by_key_[i].index};
-    if (by_key_[i].key == by_key_[first].key && i + 1 < count) continue;
-    const std::size_t end = by_key_[i].key == by_key_[first].key ? i + 1 : i;
-    if (end - first > 1)
-      std::sort(ranked.begin() + static_cast<std::ptrdiff_t>(first), ranked.begin() + static_cast<std::ptrdiff_t>(end),
-                comes_before);
-    first = i;
-  }
+  if (insertion_sort(ranked)) return;
+  std::ranges::sort(ranked, [](const RankedValue& a, const RankedValue& b) {
+    return a.value != b.value ? a.value > b.value : a.index < b.index;
+  });
 }
 
 }  // namespace neume::kernels

@@ -13,23 +13,25 @@ struct RankedValue {
   std::uint32_t index;  ///< in the values that were ordered
 };
 
-/// A radix sort of 16-bit keys, even steps over the range of the values; those that share a key are sorted by
-/// comparing. No branch depends on the values but there. One caller at a time.
+/// A radix sort of 16-bit keys, even steps over the range of the values, and an insertion sort of what is left, as few
+/// share a key. One caller at a time.
 class DescendingOrder {
  public:
   /// `ranked` (as long as `values`): larger values first, equal ones by index. The values must be finite.
   void order(std::span<const float> values, std::span<RankedValue> ranked);
 
  private:
-  struct Keyed {
-    std::uint32_t key;
-    std::uint32_t index;
+  struct Range {
+    float smallest;
+    float largest;
   };
-  void make_keys(std::span<const float> values);
+  static Range range_of(std::span<const float> values);
 
-  std::vector<std::uint32_t> keys_;
-  std::vector<Keyed> by_low_;
-  std::vector<Keyed> by_key_;
+  /// A key, and below it as many bits of an index as its type leaves.
+  template <class Keyed>
+  void order_by_keys(std::span<const float> values, Range range, std::span<RankedValue> ranked);
+
+  std::vector<std::uint64_t> memory_;
 };
 
 }  // namespace neume::kernels

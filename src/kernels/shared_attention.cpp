@@ -21,11 +21,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Lanes = hn::ScalableTag<float>;
 using Vector = hn::Vec<Lanes>;
 
-// Queries of a tile of 4 vectors of entries: its sums fill half of the registers, or all that 16 leave.
+// Queries times vectors of entries in a tile: its sums fill half of the registers, and are enough of them to hide how
+// long an addition takes.
 #if HWY_TARGET <= HWY_AVX3
-constexpr std::size_t kTileQueries = 4;
+constexpr std::size_t kTileSums = 16;
 #else
-constexpr std::size_t kTileQueries = 2;
+constexpr std::size_t kTileSums = 8;
 #endif
 
 /// output_bias - sum over h of v_h t_ih: as v relu(p - t) = v max(p, t) - v t, an operation less a pair.
@@ -38,7 +39,7 @@ float offset_of(const PairScores& pass, const float* thresholds) {
   return pass.output_bias - hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
-/// Scores of queries [query, query + kQueries) and entries [column, column + 4 or 1 vectors).
+/// Scores of queries [query, query + kQueries) and entries [column, column + kVectors vectors).
 template <std::size_t kQueries, std::size_t kVectors>
 HWY_INLINE void score_tile(const PairScores& pass, std::size_t query, std::size_t column) {
   const Lanes d;
@@ -70,8 +71,9 @@ HWY_INLINE void score_tile(const PairScores& pass, std::size_t query, std::size_
 
 template <std::size_t kVectors>
 HWY_INLINE void score_columns(const PairScores& pass, std::size_t begin, std::size_t end, std::size_t column) {
+  constexpr std::size_t kQueries = kTileSums / kVectors;
   std::size_t query = begin;
-  for (; query + kTileQueries <= end; query += kTileQueries) score_tile<kTileQueries, kVectors>(pass, query, column);
+  for (; query + kQueries <= end; query += kQueries) score_tile<kQueries, kVectors>(pass, query, column);
   for (; query < end; ++query) score_tile<1, kVectors>(pass, query, column);
 }
 
@@ -79,7 +81,10 @@ void score_all_pairs(const PairScores& pass, std::size_t begin, std::size_t end)
   const std::size_t lanes = hn::Lanes(Lanes());
   std::size_t column = 0;
   for (; column + 4 * lanes <= pass.stride; column += 4 * lanes) score_columns<4>(pass, begin, end, column);
-  for (; column < pass.stride; column += lanes) score_columns<1>(pass, begin, end, column);
+  const std::size_t left = (pass.stride - column) / lanes;
+  if (left == 3) score_columns<3>(pass, begin, end, column);
+  if (left == 2) score_columns<2>(pass, begin, end, column);
+  if (left == 1) score_columns<1>(pass, begin, end, column);
 }
 
 void softmax_row(float* scores, const float* counts, std::size_t count, std::size_t stride) {
@@ -101,52 +106,49 @@ constexpr std::size_t kStretch = 32;  // entries whose running sums are kept at 
 constexpr std::size_t kPrefetchAhead = 8;
 
 /// Asks for the row of the value some places ahead: rows come in any order, from the second cache.
-HWY_INLINE void prefetch_row(std::span<const RankedValue> ranked, std::size_t at, const float* rows,
+HWY_INLINE void prefetch_row(const RankedValue* ranked, std::size_t at, std::size_t count, const float* rows,
                              std::size_t stride) {
-  if (at + kPrefetchAhead >= ranked.size()) return;
+  if (at + kPrefetchAhead >= count) return;
   const float* row = rows + ranked[at + kPrefetchAhead].index * stride;
   for (std::size_t c = 0; c < 4 * hn::Lanes(Lanes()); c += 16) hwy::Prefetch(row + c);
 }
 
-/// S0 and S1 of some columns before each entry of a stretch and after its last. A stretch sums from zero and is then
-/// added to the whole, which keeps what thousands of additions lose by rounding to that of tens.
+/// S0 and S1 of some columns before each entry of a stretch and after its last, of the stretch alone. It is added to
+/// the whole after it, which keeps what thousands of additions lose by rounding to that of tens.
 template <std::size_t kVectors>
-struct RunningSums {
+struct Stretch {
   static constexpr std::size_t kRow = 2 * kVectors * hn::MaxLanes(Lanes());  // S0, then S1
 
-  /// Entries [begin, begin + count) of the pass; projections are taken from `middle`.
-  HWY_INLINE void add(const Sweep& pass, std::size_t begin, std::size_t count, std::size_t column, float middle) {
+  /// Of entries [begin, begin + count) of the pass; projections are taken from `middle`.
+  HWY_INLINE void run(const Sweep& pass, std::size_t begin, std::size_t count, std::size_t column, float middle) {
     const Lanes d;
-    const std::size_t lanes = hn::Lanes(d);
-    Vector part0[kVectors], part1[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) part0[v] = part1[v] = hn::Zero(d);
-    const float* embeddings = pass.embeddings + column;
-    const std::size_t width = pass.width;
+    const std::size_t lanes = hn::Lanes(d), width = pass.width, num_entries = pass.entries.size();
+    const RankedValue* HWY_RESTRICT entries = pass.entries.data();
+    const float* HWY_RESTRICT embeddings = pass.embeddings + column;
+    Vector sums0[kVectors], sums1[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) sums0[v] = sums1[v] = hn::Zero(d);
     for (std::size_t k = 0;; ++k) {
       float* row = rows + k * kRow;
       for (std::size_t v = 0; v < kVectors; ++v) {
-        hn::Store(hn::Add(whole0[v], part0[v]), d, row + v * lanes);
-        hn::Store(hn::Add(whole1[v], part1[v]), d, row + (kVectors + v) * lanes);
+        hn::Store(sums0[v], d, row + v * lanes);
+        hn::Store(sums1[v], d, row + (kVectors + v) * lanes);
       }
       if (k == count) break;
-      const RankedValue entry = pass.entries[begin + k];
-      prefetch_row(pass.entries, begin + k, embeddings, width);
+      const RankedValue entry = entries[begin + k];
+      prefetch_row(entries, begin + k, num_entries, embeddings, width);
       values[k] = entry.value;
+      const float* embedding = embeddings + entry.index * width;
       const auto p = hn::Set(d, entry.value - middle);
       for (std::size_t v = 0; v < kVectors; ++v) {
-        const auto e = hn::LoadU(d, embeddings + entry.index * width + v * lanes);
-        part0[v] = hn::Add(part0[v], e);
-        part1[v] = hn::MulAdd(p, e, part1[v]);
+        const auto e = hn::LoadU(d, embedding + v * lanes);
+        sums0[v] = hn::Add(sums0[v], e);
+        sums1[v] = hn::MulAdd(p, e, sums1[v]);
       }
-    }
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      whole0[v] = hn::Add(whole0[v], part0[v]);
-      whole1[v] = hn::Add(whole1[v], part1[v]);
     }
     for (std::size_t k = count; k < kStretch; ++k) values[k] = -std::numeric_limits<float>::infinity();
   }
 
-  /// Entries of the stretch above a threshold: counted all at once, as a search would mispredict its branches.
+  /// Entries above a threshold: counted all at once, as a search would mispredict its branches.
   HWY_INLINE std::size_t above(float threshold) const {
     const Lanes d;
     const auto t = hn::Set(d, threshold);
@@ -159,7 +161,6 @@ struct RunningSums {
 
   HWY_ALIGN float rows[(kStretch + 1) * kRow];
   HWY_ALIGN float values[kStretch];
-  Vector whole0[kVectors], whole1[kVectors];
 };
 
 /// Projections are taken from their middle, so that S1 and t S0 are no larger than they must be.
@@ -167,28 +168,36 @@ template <std::size_t kVectors>
 HWY_INLINE void sweep_columns(const Sweep& pass, std::size_t column, float middle) {
   const Lanes d;
   const std::size_t lanes = hn::Lanes(d), num_entries = pass.entries.size(), num_thresholds = pass.thresholds.size();
-  const std::size_t stride = pass.pooled_stride;
+  const std::size_t pooled_stride = pass.pooled_stride;
+  const RankedValue* HWY_RESTRICT thresholds = pass.thresholds.data();
   const auto weight = hn::Set(d, pass.output_weight);
   float* pooled = pass.pooled + column;
-  RunningSums<kVectors> sums;
-  for (std::size_t v = 0; v < kVectors; ++v) sums.whole0[v] = sums.whole1[v] = hn::Zero(d);
+  Stretch<kVectors> stretch;
+  Vector whole0[kVectors], whole1[kVectors];  // of the stretches before
+  for (std::size_t v = 0; v < kVectors; ++v) whole0[v] = whole1[v] = hn::Zero(d);
   std::size_t i = 0;
   for (std::size_t begin = 0; begin < num_entries; begin += kStretch) {
     const std::size_t count = std::min(kStretch, num_entries - begin);
-    sums.add(pass, begin, count, column, middle);
+    stretch.run(pass, begin, count, column, middle);
     const bool last = begin + count == num_entries;
-    const float lowest = sums.values[count - 1];
+    const float lowest = stretch.values[count - 1];
     for (; i < num_thresholds; ++i) {
-      const RankedValue threshold = pass.thresholds[i];
+      const RankedValue threshold = thresholds[i];
       if (threshold.value < lowest && !last) break;
-      prefetch_row(pass.thresholds, i, pooled, stride);
-      const float* row = sums.rows + sums.above(threshold.value) * sums.kRow;
+      prefetch_row(thresholds, i, num_thresholds, pooled, pooled_stride);
+      const float* row = stretch.rows + stretch.above(threshold.value) * stretch.kRow;
       const auto t = hn::Set(d, threshold.value - middle);
-      float* out = pooled + threshold.index * stride;
+      float* out = pooled + threshold.index * pooled_stride;
       for (std::size_t v = 0; v < kVectors; ++v) {
-        const auto s0 = hn::Load(d, row + v * lanes), s1 = hn::Load(d, row + (kVectors + v) * lanes);
+        const auto s0 = hn::Add(whole0[v], hn::Load(d, row + v * lanes));
+        const auto s1 = hn::Add(whole1[v], hn::Load(d, row + (kVectors + v) * lanes));
         hn::StoreU(hn::MulAdd(weight, hn::NegMulAdd(t, s0, s1), hn::LoadU(d, out + v * lanes)), d, out + v * lanes);
       }
+    }
+    const float* all = stretch.rows + count * stretch.kRow;
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      whole0[v] = hn::Add(whole0[v], hn::Load(d, all + v * lanes));
+      whole1[v] = hn::Add(whole1[v], hn::Load(d, all + (kVectors + v) * lanes));
     }
   }
 }

@@ -13,9 +13,9 @@ constexpr std::size_t kScoresAtOnce = 32768;  // scores in cache between the pas
 
 // Costs of the two ways in their smallest parts, measured (docs/benchmarks.md): nanoseconds a pair, and a hidden unit's
 // entry and query, at hidden = width = 64.
-constexpr double kPairCost = 1.5;
-constexpr double kSweptEntryCost = 9.0;
-constexpr double kSweptQueryCost = 9.0;
+constexpr double kPairCost = 1.4;
+constexpr double kSweptEntryCost = 6.5;
+constexpr double kSweptQueryCost = 8.8;
 
 bool sweeps_pay(const RequestUnit& unit, std::size_t entries, std::size_t queries) {
   if (unit.shape.softmax || unit.product_weights != nullptr) return false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/embedding_rows.hpp"
+#include "kernels/row_sums.hpp"
 #include "kernels/shared_attention.hpp"
 
 namespace neume::rank {
@@ -11,12 +12,6 @@ namespace {
 constexpr std::size_t kPrefetchAhead = 16;
 constexpr std::size_t kTransposedRows = 16;  // at a time: a cache line of each column
 }  // namespace
-
-void sum_table_rows(const base::Buffer<float>& table, std::size_t row_size, std::span<const std::uint32_t> rows,
-                    float* out) {
-  // Rows of this shape are raw as a whole.
-  kernels::sum_rows<float>({0, row_size, rows.size()}, table.data(), rows.data(), out);
-}
 
 void transpose(nn::Strided<const float> in, std::size_t rows, std::size_t cols, nn::Strided<float> out) {
   for (std::size_t begin = 0; begin < rows; begin += kTransposedRows) {
@@ -96,9 +91,8 @@ void RequestHistory::project(const RequestTables& tables, const RequestUnit& uni
     kernels::matmul<float>({size, hidden, width}, {wide + hidden, row_size}, {unit.item_weights.data(), hidden},
                            {wide, row_size}, tables.spec.arithmetic);
   } else {
-    for (std::size_t j = 0; j < size; ++j) {
-      sum_table_rows(unit.table, row_size, {of_unit.entries.at(j), unit.shape.layers}, wide + j * row_size);
-    }
+    kernels::sum_rows_of(
+        {unit.table.data(), row_size, row_size, of_unit.entries.data(), unit.shape.layers, size, wide, row_size});
   }
   float* projected = reserve(of_unit.projected, hidden * of_unit.stride);
   float* weighted = reserve(of_unit.weighted, size * width);

@@ -65,10 +65,6 @@ inline void rows_of(const ItemCodes& codes, const RequestItem& item, std::uint32
   codes.rows_of(item.row, rows);
 }
 
-/// out (row_size values, aligned to vectors) = the sum of `layers` rows of a table whose rows are `row_size` long.
-void sum_table_rows(const base::Buffer<float>& table, std::size_t row_size, std::span<const std::uint32_t> rows,
-                    float* out);
-
 /// Columns of `rows` x `cols` numbers, one after the other: out[c * out_stride + r] = in[r * in_stride + c].
 void transpose(nn::Strided<const float> in, std::size_t rows, std::size_t cols, nn::Strided<float> out);
 

@@ -5,12 +5,15 @@
 
 #include "kernels/elementwise.hpp"
 #include "kernels/embedding_rows.hpp"
+#include "kernels/row_sums.hpp"
 #include "rank/request_attention.hpp"
 #include "rank/request_history.hpp"
 
 namespace neume::rank {
 
 namespace {
+
+static_assert(ItemCodes::kNoRow == kernels::kNoTableRow);
 
 constexpr std::size_t kCandidatesAtOnce = 2048;
 constexpr std::size_t kRowsAtOnce = 2048;  // of the MLP; 256 is no faster
@@ -160,14 +163,9 @@ void RequestSequence::group(std::span<const RequestItem> candidates, std::size_t
   }
   group.count = group.rows.size();
   float* inputs = reserve(group.inputs, group.count * query.stride);
-  for (std::size_t g = 0; g < group.count; ++g) {
-    float* embedding = inputs + g * query.stride + query.embedding_column;
-    if (*group.rows.at(g) == ItemCodes::kNoRow) {
-      std::fill_n(embedding, holder.shape.width, 0.0f);
-    } else {
-      kernels::sum_rows<float>(holder.shape, holder.table.data(), group.rows.at(g), embedding);
-    }
-  }
+  kernels::sum_rows_of({holder.table.data() + holder.shape.hidden, holder.shape.row_size(), holder.shape.width,
+                        group.rows.data(), holder.shape.layers, group.count, inputs + query.embedding_column,
+                        query.stride});
 }
 
 void RequestSequence::fill_features(const RequestItem& item, float* out, Work& work) const {
@@ -221,14 +219,10 @@ const float* RequestSequence::thresholds(std::size_t u, Work& work) const {
     return out;
   }
   const std::size_t layers = tables_.units[query.unit].shape.layers;
+  kernels::sum_rows_of(
+      {unit.query_thresholds.data(), hidden, hidden, group.rows.data(), layers, group.count, out, hidden});
   for (std::size_t g = 0; g < group.count; ++g) {
-    float* row = out + g * hidden;
-    if (*group.rows.at(g) == ItemCodes::kNoRow) {
-      std::fill_n(row, hidden, 0.0f);
-    } else {
-      sum_table_rows(unit.query_thresholds, hidden, {group.rows.at(g), layers}, row);
-    }
-    for (std::size_t h = 0; h < hidden; ++h) row[h] -= unit.hidden_bias[h];
+    for (std::size_t h = 0; h < hidden; ++h) out[g * hidden + h] -= unit.hidden_bias[h];
   }
   return out;
 }
@@ -274,14 +268,19 @@ float* RequestSequence::network_inputs(std::size_t count, Work& work) const {
   return inputs;
 }
 
-// A query's part of the first layer for some of its groups.
+// A query's part of the first layer for some of its groups. A family's embeddings are already multiplied, row by row.
 void RequestSequence::first_part(std::size_t q, nn::RowRange groups, kernels::Product<float> sums,
                                  const Work& work) const {
   const RequestQuery& query = tables_.queries[q];
+  const Work::Group& group = work.groups[q];
   const std::size_t outputs = tables_.layers.front().outputs;
-  kernels::matmul<float>({groups.size(), outputs, query.num_inputs},
-                         {work.groups[q].inputs.data() + groups.begin * query.stride, query.stride},
+  const bool family = !query.source.is_items();
+  kernels::matmul<float>({groups.size(), outputs, family ? query.embedding_column : query.num_inputs},
+                         {group.inputs.data() + groups.begin * query.stride, query.stride},
                          {query.first_layer.data(), outputs}, sums, tables_.spec.arithmetic);
+  if (!family) return;
+  kernels::add_rows_of({query.embedding_parts.data(), outputs, outputs, group.rows.at(groups.begin),
+                        tables_.units[query.unit].shape.layers, groups.size(), sums.data, sums.stride});
 }
 
 // The first layer's sums of some candidates, before bias and relu.

@@ -53,8 +53,9 @@ RequestTables::RequestTables(SequenceModel<float>& model, const ItemCodes& item_
   }
   const View& item_rows = parameter(views, "embedding.item");
   items = {item_rows.values.data, item_rows.values.stride};
-  fold_queries();
+  project_queries();
   cut_first_layer();
+  project_embeddings();
 }
 
 void RequestTables::add_unit(const Views& views, const ModelSpec::Unit& of_model) {
@@ -112,7 +113,7 @@ void RequestTables::add_query(std::size_t number) {
   query.num_inputs = query.embedding_column + spec.width;
 }
 
-void RequestTables::fold_queries() {
+void RequestTables::project_queries() {
   for (RequestUnit& unit : units) {
     const RequestQuery& query = queries[unit.query];
     if (query.source.is_items()) continue;
@@ -146,6 +147,20 @@ void RequestTables::cut_first_layer() {
         query.first_layer[i * layer.outputs + o] = layer.weights[o * layer.inputs + columns[i]];
       }
     }
+  }
+}
+
+void RequestTables::project_embeddings() {
+  const std::size_t outputs = layers.front().outputs;
+  for (RequestQuery& query : queries) {
+    if (query.source.is_items()) continue;
+    const RequestUnit& holder = units[query.unit];
+    const std::size_t rows = codes.families()[query.source.family].num_rows();
+    query.embedding_parts = base::Buffer<float>(rows * outputs);
+    kernels::matmul<float>({rows, outputs, spec.width},
+                           {holder.table.data() + holder.shape.hidden, holder.shape.row_size()},
+                           {query.first_layer.data() + query.embedding_column * outputs, outputs},
+                           {query.embedding_parts.data(), outputs}, spec.arithmetic);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // A SequenceModel as requests read it: what depends on the parameters alone, computed once a model. It holds about
-// (hidden + width) floats for every row of a family's table, and hidden more where the family is queried by.
+// (hidden + width) floats for every row of a family's table; of a family that queries, hidden more for each unit that
+// it queries and as many as the MLP's first layer has outputs.
 
 #include <cstddef>
 #include <string>
@@ -41,8 +42,9 @@ struct RequestQuery {
   std::size_t input_column = 0;      ///< of its embedding, in the MLP's input
   std::size_t embedding_column = 0;  ///< the same in its own inputs
   std::size_t num_inputs = 0;
-  std::size_t stride = 0;           ///< num_inputs, rounded up to whole vectors
-  base::Buffer<float> first_layer;  ///< num_inputs x outputs of the MLP's first layer: its part of the weights
+  std::size_t stride = 0;               ///< num_inputs, rounded up to whole vectors
+  base::Buffer<float> first_layer;      ///< num_inputs x outputs of the MLP's first layer: its part of the weights
+  base::Buffer<float> embedding_parts;  ///< of a family: its rows x outputs, what their embeddings add to that layer
 };
 
 struct RequestLayer {
@@ -75,8 +77,9 @@ struct RequestTables {
   void add_unit(const Views& views, const ModelSpec::Unit& unit);
   void fill_table(const Views& views, RequestUnit& unit) const;
   void add_query(std::size_t number);
-  void fold_queries();
+  void project_queries();
   void cut_first_layer();
+  void project_embeddings();
 };
 
 }  // namespace neume::rank
