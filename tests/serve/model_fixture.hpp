@@ -93,16 +93,22 @@ class ModelFixture {
     return sids;
   }
 
-  /// Trains a ranker on `sids` and leaves it in folder() / name.
-  std::filesystem::path make_ranker(const std::string& name, const SemanticIds& sids, const RankerOptions& options) {
+  /// The last time of a log with times, in its units since 1970.
+  static std::int64_t last_time(std::int64_t units_a_second) { return (1'600'000'000 + kRounds - 1) * units_a_second; }
+
+  /// Trains a ranker on `sids` and leaves it in folder() / name. Its log has no times, or times in these units.
+  std::filesystem::path make_ranker(const std::string& name, const SemanticIds& sids, const RankerOptions& options,
+                                    std::int64_t units_a_second = 0) {
     rank::TrainingData data;
     data.sids = sids;
     base::Random random(5);
     for (std::size_t user = 0; user < kUsers; ++user) data.users.find_or_add("user " + std::to_string(user));
-    for (std::size_t n = 0; n < 8; ++n) {
+    for (std::int64_t n = 0; n < kRounds; ++n) {
       for (std::uint32_t user = 0; user < kUsers; ++user) {
         data.train.users.push_back(user);
         data.train.items.push_back(static_cast<std::uint32_t>(random.index(15) * 4 + user % 4));
+        if (units_a_second > 0)
+          data.train.timestamps.push_back(last_time(units_a_second) - (kRounds - 1 - n) * units_a_second);
       }
     }
     rank::train_ranker(data, options, folder_ / name);
@@ -110,6 +116,8 @@ class ModelFixture {
   }
 
  private:
+  static constexpr std::int64_t kRounds = 8;  // interactions a user
+
   struct Plan {
     std::string name;
     std::vector<std::string> modalities;

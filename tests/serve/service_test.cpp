@@ -160,6 +160,30 @@ TEST_F(ServiceTest, AnEventCountsInTheNextRanking) {
   EXPECT_EQ(same.body["items"], after.body["items"]) << "a history in the request is as good as one in the store";
 }
 
+TEST_F(ServiceTest, AnEventOfTheTrainingLogCountsOnce) {
+  const auto sids = folders_->encode(folders_->folder() / "codebooks");
+  folders_->make_ranker("timed", sids, ModelFixture::options(), 1);
+  open_models({{"default", model_folders("timed"), 1.0}});
+  const std::int64_t last = ModelFixture::last_time(1);
+  const auto listen_at = [&](std::uint32_t item, std::int64_t time) {
+    const Json event{{"user_id", "user 1"}, {"item_id", "item " + std::to_string(item)}, {"timestamp", time}};
+    ASSERT_EQ(ask("POST", "/v1/events", event.dump()).status, 201);
+  };
+  const auto history_used = [&] {
+    return rank({{"user_id", "user 1"}, {"candidates", {"item 3"}}}).body["history_used"].get<int>();
+  };
+  const auto positives = model()->bundle().positives(1);
+  const int trained = history_used();
+  ASSERT_LE(trained + 2, static_cast<int>(ModelFixture::options().history)) << "else the oldest would make room";
+  listen_at(positives[0], last);
+  listen_at(positives[0], last - 5);
+  EXPECT_EQ(history_used(), trained) << "the log had it";
+  listen_at(positives[0], last + 1);
+  EXPECT_EQ(history_used(), trained + 1) << "heard again after the log ended";
+  listen_at(2, last);  // users like the items whose number is theirs modulo 4
+  EXPECT_EQ(history_used(), trained + 2) << "the log does not have it";
+}
+
 TEST_F(ServiceTest, LeavesOutWhatTheUserHasMet) {
   const Answer without = rank({{"user_id", "user 1"}, {"candidates", "all"}, {"top", 100}});
   const auto positives = model()->bundle().positives(1);
@@ -245,6 +269,20 @@ TEST_F(ServiceTest, AnEventWithoutATimeHappensNow) {
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
   const Answer answer = ask("POST", "/v1/events", R"({"user_id":"u","item_id":"item 1"})");
   EXPECT_NEAR(answer.body["timestamp"].get<double>(), static_cast<double>(now.count()), 60.0);
+}
+
+TEST_F(ServiceTest, NowIsWrittenInTheUnitOfTheLog) {
+  const auto sids = folders_->encode(folders_->folder() / "codebooks");
+  for (const std::int64_t unit : {1'000, 1'000'000, 1'000'000'000}) {
+    const std::string name = "times in " + std::to_string(unit);
+    folders_->make_ranker(name, sids, ModelFixture::options(), unit);
+    open_models({{"default", model_folders(name), 1.0}});
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+    const Answer answer = ask("POST", "/v1/events", Json{{"user_id", "u"}, {"item_id", "item 1"}}.dump());
+    EXPECT_NEAR(answer.body["timestamp"].get<double>() / static_cast<double>(unit), static_cast<double>(now.count()),
+                60.0);
+  }
 }
 
 TEST_F(ServiceTest, ANewItemIsRankedAtOnce) {
