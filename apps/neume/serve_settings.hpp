@@ -46,8 +46,9 @@ struct ServeSettings {
     visit.text("codebooks", codebooks,
                "folder of neume fit that made the model's semantic IDs, so that new items may come as embeddings; "
                "default: that of the run");
-    visit.repeated("variant", variants,
-                   "NAME=DIR:SHARE or NAME=DIR,CODEBOOKS:SHARE instead of --model, once a variant of an experiment");
+    visit.repeated(
+        "variant", variants,
+        "NAME=DIR:SHARE or NAME=DIR,CODEBOOKS:SHARE instead of --model; repeat it for every variant of an experiment");
     visit.text("experiment", experiment, "with the user's id, decides the variant");
     visit.text("store", store, "folder, or redis://[[user]:password@]host[:port][/database]: events and new items");
     visit.text("address", address, "address to listen on");
