@@ -3,9 +3,10 @@
 
   bench/compare_quantizers.py [--build build/release] [--data ../shared/data] [--rounds 5] CASE...
 
-Cases: lloyd, converge-mixture, converge-text, converge-vggish, converge-image, rq-128, rq-768, psrq. The sides run in
-turn, each a process of its own; objectives are computed here from the centroids that each wrote. Peers run in the
-fastest of the environments in SETTINGS, found by one run each. Prints medians with the lowest and highest.
+Cases: lloyd, converge-mixture, converge-text, converge-vggish, converge-image, seeding-128, seeding-mixture,
+seeding-image, rq-128, rq-768, psrq. The sides run in turn, each a process of its own; objectives are computed here from
+the centroids that each wrote (seeding: as each says). Peers run in the fastest of the environments in SETTINGS, found by
+one run each. Prints medians with the lowest and highest.
 """
 import argparse
 import json
@@ -18,7 +19,8 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SETTINGS = {"default": {}, "passive": {"OMP_WAIT_POLICY": "passive"}}
-CASES = ("lloyd", "converge-mixture", "converge-text", "converge-vggish", "converge-image", "rq-128", "rq-768", "psrq")
+CASES = ("lloyd", "converge-mixture", "converge-text", "converge-vggish", "converge-image", "seeding-128",
+         "seeding-mixture", "seeding-image", "rq-128", "rq-768", "psrq")
 MOST_ITERATIONS = 60
 
 
@@ -97,6 +99,26 @@ class Comparison:
             print(f"  objective of {name}: {objective(rows, centroids):.6g}")
         show(results)
 
+    def seeding(self, rows, codes, iterations):
+        """When each way of seeding has the objective that our random rows end with."""
+        np.save(self.file("rows.npy"), rows)
+        print(f"{len(rows)} x {rows.shape[1]}, k = {codes}, {iterations} iterations")
+        command = ["seeded", self.file("rows.npy")]
+        passive = SETTINGS["passive"]
+        sides = {f"neume, {seeds}": ([self.bench, *command, seeds, codes, iterations], passive)
+                 for seeds in ("own", "random")}
+        for seeds in ("k-means++", "random"):
+            peer = [*self.peer, "sklearn", *command, seeds, codes, iterations]
+            sides[f"sklearn, {seeds}"] = (peer, SETTINGS[self.best_setting(peer)])
+        results = self.rounds(sides)
+        goal = results["neume, random"][0]["objectives"][-1]
+        for name, values in results.items():
+            at = next((i for i, objective in enumerate(values[0]["objectives"]) if objective <= goal), None)
+            times = sorted(v["reached"][at] for v in values) if at is not None else []
+            reached = f"{statistics.median(times):8.3f} s [{times[0]:.3f}, {times[-1]:.3f}]" if times else "   never"
+            print(f"  {name:20} {goal:.6g} after {reached}; at the start {values[0]['objectives'][0]:.6g}, "
+                  f"at the end {values[0]['objectives'][-1]:.6g}, {statistics.median(v['seconds'] for v in values):.3f} s")
+
     def layers(self, rows, method, codes, iterations):
         np.save(self.file("rows.npy"), rows)
         print(f"{method}, {len(rows)} x {rows.shape[1]}, k = {codes}, 3 layers x {iterations} iterations")
@@ -132,6 +154,10 @@ def run_case(comparison, case, data):
         comparison.kmeans(mixture(200000, 256), 1024, 10, -1)
     elif case == "converge-mixture":
         comparison.kmeans(mixture(200000, 256), 1024, MOST_ITERATIONS, 1e-5)
+    elif case == "seeding-128":
+        comparison.seeding(mixture(100000, 128), 256, 20)
+    elif case == "seeding-mixture":
+        comparison.seeding(mixture(200000, 256), 1024, 25)
     elif case == "rq-128":
         comparison.layers(mixture(100000, 128), "rq", 256, 20)
     elif case == "rq-768":
@@ -140,11 +166,15 @@ def run_case(comparison, case, data):
         comparison.layers(mixture(100000, 256), "psrq", 1024, 10)
     else:
         files = {"text": "lfm2k/text.npy", "vggish": "lfm2k/audio_vggish.npy", "image": "tiktok/image.npy"}
-        path = os.path.join(data, files[case.removeprefix("converge-")])
+        path = os.path.join(data, files[case.split("-")[1]])
         if not os.path.exists(path):
             print(f"  skipped: no {path}")
             return
-        comparison.kmeans(replicated(path, 200000), 1024, MOST_ITERATIONS, 1e-5)
+        rows = replicated(path, 200000)
+        if case.startswith("seeding"):
+            comparison.seeding(rows, 1024, 25)
+        else:
+            comparison.kmeans(rows, 1024, MOST_ITERATIONS, 1e-5)
 
 
 def main():

@@ -3,13 +3,17 @@
 //
 //   fit_bench lloyd ROWS.npy START.npy ITERATIONS TOLERANCE CENTROIDS.f32    k-means from given centroids
 //   fit_bench floor ROWS.npy START.npy ITERATIONS                           its products in f32 and nothing else
+//   fit_bench seeded ROWS.npy own|random CODES ITERATIONS                   k-means from its own seeds, or random rows:
+//                                                                           objectives and when they were reached
 //   fit_bench layers ROWS.npy rq|psrq LAYERS CODES ITERATIONS               a whole fit; then encode of the same rows
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <chrono>
 #include <fstream>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +22,13 @@
 #include <neume/quantizer.hpp>
 
 #include "base/parallel.hpp"
+#include "base/random.hpp"
 #include "data/npy.hpp"
 #include "kernels/int8_products.hpp"
 #include "kernels/matmul.hpp"
 #include "quantize/assignment.hpp"
 #include "quantize/kmeans.hpp"
+#include "quantize/seeding.hpp"
 
 namespace {
 
@@ -99,6 +105,38 @@ int run_floor(const std::vector<std::string>& words) {
   return 0;
 }
 
+/// Distinct places below `num_rows`.
+std::vector<std::size_t> random_rows(std::size_t num_rows, std::size_t count) {
+  std::vector<std::size_t> rows(num_rows);
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  base::Random random(1);
+  for (std::size_t i = 0; i < count; ++i) std::swap(rows[i], rows[i + random.index(num_rows - i)]);
+  rows.resize(count);
+  return rows;
+}
+
+int run_seeded(const std::vector<std::string>& words) {
+  const Matrix rows = read_rows(words.at(2));
+  const KMeansProblem problem{rows.view(), {}};
+  KMeansOptions options;
+  options.codes = std::stoul(words.at(4));
+  options.iterations = std::stoul(words.at(5));
+  options.tolerance = 0.0;
+  std::vector<double> seconds, objectives;
+  const Stopwatch watch;
+  CodebookLayer start;
+  if (words.at(3) == "random") {
+    start = codebook_at(problem, random_rows(rows.rows(), options.codes));
+    options.start = &start;
+  }
+  fit_kmeans(problem, options, [&](std::size_t, double objective) {
+    seconds.push_back(watch.seconds());
+    objectives.push_back(objective);
+  });
+  fmt::print("{{\"seconds\": {}, \"reached\": {}, \"objectives\": {}}}\n", watch.seconds(), seconds, objectives);
+  return 0;
+}
+
 int run_layers(const std::vector<std::string>& words) {
   const Matrix rows = read_rows(words.at(2));
   QuantizerOptions options;
@@ -131,8 +169,9 @@ int main(int argc, char** argv) {
   try {
     if (verb == "lloyd" && argc == 7) return run_lloyd(words);
     if (verb == "floor" && argc == 5) return run_floor(words);
+    if (verb == "seeded" && argc == 6) return run_seeded(words);
     if (verb == "layers" && argc == 7) return run_layers(words);
-    fmt::print(stderr, "usage: fit_bench lloyd|floor|layers ... (see the head of the source)\n");
+    fmt::print(stderr, "usage: fit_bench lloyd|floor|seeded|layers ... (see the head of the source)\n");
   } catch (const std::exception& problem) {
     fmt::print(stderr, "fit_bench: {}\n", problem.what());
   }

@@ -2,9 +2,10 @@
 """k-means by FAISS or scikit-learn on given rows, timed: one line of JSON.
 
   kmeans_peer.py faiss|sklearn lloyd ROWS.npy START.npy ITERATIONS CENTROIDS.f32
+  kmeans_peer.py sklearn seeded ROWS.npy k-means++|random CODES ITERATIONS
   kmeans_peer.py faiss|sklearn layers ROWS.npy rq|psrq LAYERS CODES ITERATIONS
 
-`layers` codes residuals layer by layer as the papers' texts would be coded: psrq concatenates residual and prefix to
+`seeded` also tells when which objective was reached, from what scikit-learn says in its verbose mode. `layers` codes residuals layer by layer as the papers' texts would be coded: psrq concatenates residual and prefix to
 rows of 2d columns. Seeds of `layers` are random rows (the cheapest choice of both libraries); FAISS trains on all rows.
 Debian's python3-faiss and python3-sklearn; the environment (OMP_WAIT_POLICY, OMP_NUM_THREADS) is the caller's.
 """
@@ -47,6 +48,31 @@ def lloyd(rows_path, start_path, iterations, out_path):
     return {"seconds": seconds}
 
 
+class Lines:
+    """Standard output that notes when it was told an iteration's inertia."""
+
+    def __init__(self, begin):
+        self.begin, self.reached, self.inertias = begin, [], []
+
+    def write(self, text):
+        if text.startswith("Iteration"):
+            self.reached.append(time.perf_counter() - self.begin)
+            self.inertias.append(float(text.split()[-1].rstrip(".")))
+
+    def flush(self):
+        pass
+
+
+def seeded(rows_path, init, codes, iterations):
+    rows = np.load(rows_path)
+    before, sys.stdout = sys.stdout, Lines(time.perf_counter())
+    KMeans(int(codes), init=init, n_init=1, max_iter=int(iterations), tol=0, algorithm="lloyd", random_state=1,
+           copy_x=False, verbose=1).fit(rows)
+    lines, sys.stdout = sys.stdout, before
+    return {"seconds": time.perf_counter() - lines.begin, "reached": lines.reached,
+            "objectives": [inertia / len(rows) for inertia in lines.inertias]}
+
+
 def layers(rows_path, method, num_layers, codes, iterations):
     rows = np.load(rows_path)
     begin = time.perf_counter()
@@ -60,6 +86,6 @@ def layers(rows_path, method, num_layers, codes, iterations):
     return {"seconds": seconds, "mse": float((residual.astype(np.float64) ** 2).sum() / len(rows))}
 
 
-result = (lloyd if MODE == "lloyd" else layers)(*sys.argv[3:])
+result = {"lloyd": lloyd, "seeded": seeded, "layers": layers}[MODE](*sys.argv[3:])
 result["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps(result))
