@@ -9,6 +9,7 @@ taken as the median of the last tenth of the time against that of the second ten
 """
 
 import argparse
+import collections
 import json
 import os
 import random
@@ -75,8 +76,9 @@ def main():
     tenth = max(1, len(memory) // 10)
     early, late = statistics.median(memory[tenth:2 * tenth]), statistics.median(memory[-tenth:])
     latencies = sorted(1e3 * seconds for kind, status, seconds in results if kind == "rank")
-    wrong = sum(status not in (200, 201) for _, status, _ in results)
-    report = {"requests": len(results), "wrong_statuses": wrong, "exit_code": exit_code,
+    statuses = collections.Counter("no answer" if status is None else status for _, status, _ in results)
+    wrong = len(results) - statuses[200] - statuses[201]
+    report = {"requests": len(results), "statuses": statuses, "exit_code": exit_code,
               "rank_ms": {"p50": round(latencies[len(latencies) // 2], 2), "p99": round(latencies[int(len(latencies) * .99)], 2),
                           "max": round(latencies[-1], 2)},
               "resident_mib": {"early": round(early, 1), "late": round(late, 1)}}
