@@ -59,15 +59,15 @@ DescendingOrder::Range DescendingOrder::range_of(std::span<const float> values) 
 }
 
 template <class Keyed>
-void DescendingOrder::order_by_keys(std::span<const float> values, Range range, std::span<RankedValue> ranked) {
+void DescendingOrder::order_by_keys(std::span<const float> values, Range range, std::vector<Keyed>& memory,
+                                    std::span<RankedValue> ranked) {
   constexpr std::size_t kIndexBits = sizeof(Keyed) * CHAR_BIT - kKeyBits;
   constexpr Keyed kIndexMask = (Keyed{1} << kIndexBits) - 1;
   const auto low_digit = [](Keyed keyed) { return static_cast<std::size_t>(keyed >> kIndexBits) % kDigits; };
   const auto high_digit = [](Keyed keyed) { return static_cast<std::size_t>(keyed >> kIndexBits) / kDigits; };
   const std::size_t count = values.size();
-  memory_.resize(2 * count);
-  const std::span<Keyed> by_index(reinterpret_cast<Keyed*>(memory_.data()), count);
-  const std::span<Keyed> by_low(by_index.data() + count, count);
+  memory.resize(2 * count);
+  const std::span<Keyed> by_index(memory.data(), count), by_low(memory.data() + count, count);
   const float scale = range.largest > range.smallest ? kLargestKey / (range.largest - range.smallest) : 0.0f;
   for (std::size_t i = 0; i < count; ++i) {
     const float key = (range.largest - values[i]) * scale;
@@ -92,9 +92,9 @@ void DescendingOrder::order(std::span<const float> values, std::span<RankedValue
   if (values.empty()) return;
   const Range range = range_of(values);
   if (values.size() <= std::size_t{1} << kKeyBits) {
-    order_by_keys<std::uint32_t>(values, range, ranked);
+    order_by_keys(values, range, memory_, ranked);
   } else {
-    order_by_keys<std::uint64_t>(values, range, ranked);
+    order_by_keys(values, range, memory_of_many_, ranked);
   }
   if (insertion_sort(ranked)) return;
   std::ranges::sort(ranked, [](const RankedValue& a, const RankedValue& b) {

@@ -27,11 +27,13 @@ class DescendingOrder {
   };
   static Range range_of(std::span<const float> values);
 
-  /// A key, and below it as many bits of an index as its type leaves.
+  /// Keyed: a key, and below it as many bits of an index as the type leaves.
   template <class Keyed>
-  void order_by_keys(std::span<const float> values, Range range, std::span<RankedValue> ranked);
+  static void order_by_keys(std::span<const float> values, Range range, std::vector<Keyed>& memory,
+                            std::span<RankedValue> ranked);
 
-  std::vector<std::uint64_t> memory_;
+  std::vector<std::uint32_t> memory_;
+  std::vector<std::uint64_t> memory_of_many_;  // for more values than 16 bits can number
 };
 
 }  // namespace neume::kernels
