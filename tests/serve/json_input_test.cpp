@@ -76,7 +76,7 @@ TEST(JsonValues, AnIdIsTextOrAnInteger) {
     EXPECT_TRUE(refusal_of([&] { id(wrong); }).starts_with("400 user_id: expected an id")) << wrong;
   }
   EXPECT_EQ(refusal_of([&] { id("\"\""); }), "400 user_id: expected an id of 1 to 512 bytes, found 0");
-  EXPECT_EQ(refusal_of([&] { id('"' + std::string(513, 'x') + '"'); }),
+  EXPECT_EQ(refusal_of([&] { id(Json(std::string(513, 'x')).dump()); }),
             "400 user_id: expected an id of 1 to 512 bytes, found 513");
 }
 
