@@ -52,8 +52,8 @@ std::vector<Share> parse_shares(const std::vector<std::string>& texts) {
 }
 
 std::string names_of(const std::vector<AbVariant>& variants) {
-  std::vector<std::string> names;
-  for (const AbVariant& variant : variants) names.push_back(variant.name);
+  std::vector<std::string> names(variants.size());
+  std::ranges::transform(variants, names.begin(), &AbVariant::name);
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
 }
 
