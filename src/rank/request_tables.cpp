@@ -41,7 +41,8 @@ RequestTables::RequestTables(SequenceModel<float>& model, const ItemCodes& item_
     : codes(item_codes), spec(model.spec()) {
   const Views views = model.parameters();
   for (const auto& unit : spec.units) add_unit(views, unit);
-  std::ranges::stable_partition(queries, [](const RequestQuery& query) { return !query.source.is_items(); });
+  std::stable_partition(queries.begin(), queries.end(),
+                        [](const RequestQuery& query) { return !query.source.is_items(); });
   for (std::size_t q = 0; q < queries.size(); ++q) add_query(q);
   for (const View* layer = nullptr; (layer = find(views, fmt::format("mlp.{}.weight", layers.size()))) != nullptr;) {
     const View& bias = parameter(views, fmt::format("mlp.{}.bias", layers.size()));

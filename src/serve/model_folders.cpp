@@ -41,10 +41,10 @@ fs::path only_ranker(const fs::path& run) {
                                 run.string(), run.string()));
   }
   if (rankers.size() == 1) return rankers.front();
-  std::vector<std::string> names;
-  for (const fs::path& ranker : rankers) names.push_back(ranker.string());
-  const std::size_t more = names.size() - std::min(names.size(), kMostNamed);
-  names.resize(names.size() - more);
+  std::vector<std::string> names(std::min(rankers.size(), kMostNamed));
+  std::transform(rankers.begin(), rankers.begin() + static_cast<std::ptrdiff_t>(names.size()), names.begin(),
+                 [](const fs::path& ranker) { return ranker.string(); });
+  const std::size_t more = rankers.size() - names.size();
   throw InvalidArgument(fmt::format("{}: a run with {} rankers: give the folder of one of them: {}{}", run.string(),
                                     rankers.size(), fmt::join(names, ", "),
                                     more == 0 ? "" : fmt::format(" and {} more", more)));
@@ -65,7 +65,7 @@ fs::path codebooks_of(const fs::path& ranker) {
     const json config = json::parse(base::read_file(run / "config.json"));
     for (const json& entry : config.at("ranker")) {
       if (folder_name(entry.at("name")) != of_name.filename() || !entry.contains("quantizer")) continue;
-      const fs::path codebooks = run / "quantizers" / entry.at("quantizer").get<std::string>();
+      fs::path codebooks = run / "quantizers" / entry.at("quantizer").get<std::string>();
       if (fs::exists(codebooks / "manifest.json")) return codebooks;
     }
   } catch (const json::exception& error) {

@@ -249,6 +249,7 @@ const std::map<Action, Operation>& operations() {
 
 Schema content_of(const std::vector<std::string>& schemas) {
   std::vector<Schema> refs;
+  refs.reserve(schemas.size());
   for (const std::string& name : schemas) refs.push_back(ref(name));
   return {{"application/json", {{"schema", refs.size() == 1 ? refs.front() : one_of(refs)}}}};
 }
