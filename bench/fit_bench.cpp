@@ -13,7 +13,6 @@
 
 #include <chrono>
 #include <fstream>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +21,7 @@
 #include <neume/quantizer.hpp>
 
 #include "base/parallel.hpp"
-#include "base/random.hpp"
+#include "base/sample.hpp"
 #include "data/npy.hpp"
 #include "kernels/int8_products.hpp"
 #include "kernels/matmul.hpp"
@@ -105,16 +104,6 @@ int run_floor(const std::vector<std::string>& words) {
   return 0;
 }
 
-/// Distinct places below `num_rows`.
-std::vector<std::size_t> random_rows(std::size_t num_rows, std::size_t count) {
-  std::vector<std::size_t> rows(num_rows);
-  std::iota(rows.begin(), rows.end(), std::size_t{0});
-  base::Random random(1);
-  for (std::size_t i = 0; i < count; ++i) std::swap(rows[i], rows[i + random.index(num_rows - i)]);
-  rows.resize(count);
-  return rows;
-}
-
 int run_seeded(const std::vector<std::string>& words) {
   const Matrix rows = read_rows(words.at(2));
   const KMeansProblem problem{rows.view(), {}};
@@ -126,7 +115,8 @@ int run_seeded(const std::vector<std::string>& words) {
   const Stopwatch watch;
   CodebookLayer start;
   if (words.at(3) == "random") {
-    start = codebook_at(problem, random_rows(rows.rows(), options.codes));
+    const auto drawn = base::draw_sample(rows.rows(), options.codes, 1);
+    start = codebook_at(problem, std::vector<std::size_t>(drawn.begin(), drawn.end()));
     options.start = &start;
   }
   fit_kmeans(problem, options, [&](std::size_t, double objective) {

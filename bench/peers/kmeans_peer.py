@@ -5,8 +5,9 @@
   kmeans_peer.py sklearn seeded ROWS.npy k-means++|random CODES ITERATIONS
   kmeans_peer.py faiss|sklearn layers ROWS.npy rq|psrq LAYERS CODES ITERATIONS
 
-`seeded` also tells when which objective was reached, from what scikit-learn says in its verbose mode. `layers` codes residuals layer by layer as the papers' texts would be coded: psrq concatenates residual and prefix to
-rows of 2d columns. Seeds of `layers` are random rows (the cheapest choice of both libraries); FAISS trains on all rows.
+`seeded` also tells when which objective was reached, from what scikit-learn says in its verbose mode. `layers` codes
+residuals layer by layer as the papers' texts would be coded: psrq concatenates residual and prefix to rows of 2d
+columns. Seeds of `layers` are random rows (the cheapest choice of both libraries); FAISS trains on all rows.
 Debian's python3-faiss and python3-sklearn; the environment (OMP_WAIT_POLICY, OMP_NUM_THREADS) is the caller's.
 """
 import json

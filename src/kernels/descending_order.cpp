@@ -36,9 +36,12 @@ bool insertion_sort(std::span<RankedValue> ranked) {
   return true;
 }
 
-}  // namespace
+struct Range {
+  float smallest;
+  float largest;
+};
 
-DescendingOrder::Range DescendingOrder::range_of(std::span<const float> values) {
+Range range_of(std::span<const float> values) {
   std::array<float, kAtOnce> least, most;
   least.fill(values[0]);
   most.fill(values[0]);
@@ -58,9 +61,10 @@ DescendingOrder::Range DescendingOrder::range_of(std::span<const float> values) 
   return range;
 }
 
+/// All but the order of values that share a key. Keyed: a key, and below it as many bits of an index as the type
+/// leaves.
 template <class Keyed>
-void DescendingOrder::order_by_keys(std::span<const float> values, Range range, std::vector<Keyed>& memory,
-                                    std::span<RankedValue> ranked) {
+void order_by_keys(std::span<const float> values, std::vector<Keyed>& memory, std::span<RankedValue> ranked) {
   constexpr std::size_t kIndexBits = sizeof(Keyed) * CHAR_BIT - kKeyBits;
   constexpr Keyed kIndexMask = (Keyed{1} << kIndexBits) - 1;
   const auto low_digit = [](Keyed keyed) { return static_cast<std::size_t>(keyed >> kIndexBits) % kDigits; };
@@ -68,6 +72,7 @@ void DescendingOrder::order_by_keys(std::span<const float> values, Range range, 
   const std::size_t count = values.size();
   memory.resize(2 * count);
   const std::span<Keyed> by_index(memory.data(), count), by_low(memory.data() + count, count);
+  const Range range = range_of(values);
   const float scale = range.largest > range.smallest ? kLargestKey / (range.largest - range.smallest) : 0.0f;
   for (std::size_t i = 0; i < count; ++i) {
     const float key = (range.largest - values[i]) * scale;
@@ -88,13 +93,14 @@ void DescendingOrder::order_by_keys(std::span<const float> values, Range range, 
   }
 }
 
+}  // namespace
+
 void DescendingOrder::order(std::span<const float> values, std::span<RankedValue> ranked) {
   if (values.empty()) return;
-  const Range range = range_of(values);
   if (values.size() <= std::size_t{1} << kKeyBits) {
-    order_by_keys(values, range, memory_, ranked);
+    order_by_keys(values, memory_, ranked);
   } else {
-    order_by_keys(values, range, memory_of_many_, ranked);
+    order_by_keys(values, memory_of_many_, ranked);
   }
   if (insertion_sort(ranked)) return;
   std::ranges::sort(ranked, [](const RankedValue& a, const RankedValue& b) {

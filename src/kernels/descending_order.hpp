@@ -21,17 +21,6 @@ class DescendingOrder {
   void order(std::span<const float> values, std::span<RankedValue> ranked);
 
  private:
-  struct Range {
-    float smallest;
-    float largest;
-  };
-  static Range range_of(std::span<const float> values);
-
-  /// Keyed: a key, and below it as many bits of an index as the type leaves.
-  template <class Keyed>
-  static void order_by_keys(std::span<const float> values, Range range, std::vector<Keyed>& memory,
-                            std::span<RankedValue> ranked);
-
   std::vector<std::uint32_t> memory_;
   std::vector<std::uint64_t> memory_of_many_;  // for more values than 16 bits can number
 };

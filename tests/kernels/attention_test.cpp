@@ -4,7 +4,6 @@
 #include "kernels/attention.hpp"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +13,7 @@
 
 #include "base/buffer.hpp"
 #include "base/random.hpp"
+#include "kernels/instruction_sets.hpp"
 
 namespace neume::kernels {
 namespace {
@@ -212,11 +212,7 @@ void check_gather(Problem& p) {
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(out[i], expected[i], kTolerance * p.shape.hidden);
 }
 
-class AttentionKernels : public testing::TestWithParam<std::int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
+class AttentionKernels : public InstructionSetTest {};
 
 TEST_P(AttentionKernels, AgreeWithPlainLoops) {
   for (const std::size_t hidden : {16u, 32u, 48u, 64u, 80u}) {
@@ -321,8 +317,7 @@ TEST_P(AttentionKernels, SumRowsAndLookupGradients) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryInstructionSet, AttentionKernels, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& target) { return std::string(hwy::TargetName(target.param)); });
+NEUME_FOR_EVERY_INSTRUCTION_SET(AttentionKernels);
 
 }  // namespace
 }  // namespace neume::kernels

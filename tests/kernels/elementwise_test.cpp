@@ -4,24 +4,21 @@
 #include "kernels/elementwise.hpp"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "base/random.hpp"
+#include "kernels/instruction_sets.hpp"
 
 namespace neume::kernels {
 namespace {
 
-class ElementwiseKernels : public testing::TestWithParam<std::int64_t> {
+class ElementwiseKernels : public InstructionSetTest {
  protected:
   static constexpr std::size_t kRows = 3;
   static constexpr std::size_t kStride = 41;
-
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
 
   /// kRows rows that start one element off any alignment.
   std::vector<float> values(std::uint64_t seed) {
@@ -91,9 +88,7 @@ TEST_P(ElementwiseKernels, AdamFollowsItsFormula) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryInstructionSet, ElementwiseKernels,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& target) { return std::string(hwy::TargetName(target.param)); });
+NEUME_FOR_EVERY_INSTRUCTION_SET(ElementwiseKernels);
 
 }  // namespace
 }  // namespace neume::kernels

@@ -3,21 +3,17 @@
 #include "kernels/row_sums.hpp"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <string>
 #include <vector>
 
 #include "base/random.hpp"
+#include "kernels/instruction_sets.hpp"
 
 namespace neume::kernels {
 namespace {
 
-class RowSumsOf : public testing::TestWithParam<std::int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
+class RowSumsOf : public InstructionSetTest {};
 
 TEST_P(RowSumsOf, ArePlainSumsAndTouchNothingElse) {
   constexpr std::size_t kRows = 9, kCount = 4, kLayers = 2;
@@ -44,8 +40,7 @@ TEST_P(RowSumsOf, ArePlainSumsAndTouchNothingElse) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryInstructionSet, RowSumsOf, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& target) { return std::string(hwy::TargetName(target.param)); });
+NEUME_FOR_EVERY_INSTRUCTION_SET(RowSumsOf);
 
 }  // namespace
 }  // namespace neume::kernels

@@ -4,7 +4,6 @@
 #include "kernels/shared_attention.hpp"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,15 +12,12 @@
 
 #include "base/buffer.hpp"
 #include "base/random.hpp"
+#include "kernels/instruction_sets.hpp"
 
 namespace neume::kernels {
 namespace {
 
-class SharedAttention : public testing::TestWithParam<std::int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
+class SharedAttention : public InstructionSetTest {};
 
 std::vector<float> normals(std::size_t count, std::uint64_t seed) {
   base::Random random(seed);
@@ -111,8 +107,7 @@ TEST_P(SharedAttention, SweepsOfAHiddenUnit) {
   expect_sweep({20000, 3, 16}, false);  // rounding does not grow with the history
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryInstructionSet, SharedAttention, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& target) { return std::string(hwy::TargetName(target.param)); });
+NEUME_FOR_EVERY_INSTRUCTION_SET(SharedAttention);
 
 TEST(DescendingOrder, IsThatOfASort) {
   DescendingOrder order;
